@@ -1,4 +1,4 @@
-"""Attacks that once went through, or nearly: each by its own name, and what stands against it now."""
+"""Attacks that once succeeded, or nearly: forged addresses, slow and large requests, and keys of other accounts."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def sent_raw(port: int, *parts: bytes) -> bytes:
 # Where a caller is ----------------------------------------------------------------------------------------------
 
 
-def test_a_caller_behind_a_proxy_cannot_say_where_he_is_in_a_header_of_his_own(
+def test_a_caller_behind_a_proxy_cannot_forge_its_address_with_x_forwarded_for(
     world: World, house_with: Callable[..., RunningGateway]
 ) -> None:
     house = house_with(gateway_proxies=("127.0.0.0/8",))
@@ -108,7 +108,7 @@ def ask_twice_reported(house: RunningGateway, headers: Mapping[str, str], report
         ("/solaris/oauth2/token", "Content-Type: application/x-www-form-urlencoded"),
     ],
 )
-def test_a_body_that_never_comes_is_not_waited_for(
+def test_a_request_whose_body_does_not_arrive_is_answered_400_after_a_timeout(
     world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, path: str, header: str
 ) -> None:
     monkeypatch.setattr(request_body, "TIMEOUT", 0.1)
@@ -127,7 +127,7 @@ def test_a_body_that_never_comes_is_not_waited_for(
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/alpha"])
-def test_who_hangs_up_in_the_middle_fills_no_log(
+def test_a_connection_closed_in_the_middle_of_a_body_logs_no_warning(
     running_gateway: RunningGateway, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     caplog.set_level(logging.WARNING)  # that his key is missing is told, whatever he does
@@ -141,7 +141,7 @@ def test_who_hangs_up_in_the_middle_fills_no_log(
     assert caplog.records == []
 
 
-def test_a_connection_that_asks_nothing_is_closed() -> None:
+def test_a_connection_without_a_complete_request_is_closed_after_the_idle_timeout() -> None:
     async def unasked(_request: web.BaseRequest) -> web.Response:
         raise AssertionError
 
@@ -169,7 +169,7 @@ CROWDS = {
 
 
 @pytest.mark.parametrize(("begun", "rest"), CROWDS.values(), ids=CROWDS.keys())
-def test_who_holds_the_most_connections_gives_one_up_for_another(begun: bytes, rest: bytes) -> None:
+def test_at_the_connection_limit_the_address_with_the_most_connections_loses_one(begun: bytes, rest: bytes) -> None:
     under_way = asyncio.Semaphore(0)
 
     async def answer(request: web.BaseRequest) -> web.Response:
@@ -220,7 +220,9 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("name", HEAVY)
-def test_one_large_call_does_not_stop_the_others(world: World, running_gateway: RunningGateway, name: str) -> None:
+def test_a_large_request_does_not_block_other_requests(
+    world: World, running_gateway: RunningGateway, name: str
+) -> None:
     path, around, word = HEAVY[name]
     headers = robase(world) | {"Content-Type": "application/json"}
     running_gateway.ask("POST", "/robase/v1/sms-templates", {"name": "any", "body": "{{.any}}"}, headers)
@@ -246,7 +248,7 @@ def carry(carried: MemoryLimit, owner: str, weight: int) -> Iterator[None]:
         yield
 
 
-def test_large_calls_wait_outside_when_too_many_are_under_way() -> None:
+def test_large_requests_beyond_the_memory_limits_are_refused_as_overload() -> None:
     carried = MemoryLimit()
 
     with carry(carried, "acme", EACH - LIGHT), carry(carried, "bolt", EACH):
@@ -261,7 +263,7 @@ def test_large_calls_wait_outside_when_too_many_are_under_way() -> None:
         pass
 
 
-def test_who_finds_too_many_large_calls_under_way_is_told_to_come_again(
+def test_a_large_request_beyond_the_memory_limit_is_answered_503_with_retry_after(
     world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = robase(world)
@@ -277,7 +279,7 @@ def test_who_finds_too_many_large_calls_under_way_is_told_to_come_again(
     assert crowded.headers["retry-after"] == "1"
 
 
-def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
+def test_a_growing_request_counts_towards_the_memory_limit_until_it_ends() -> None:
     carried = MemoryLimit()
 
     with carried.load("here") as measure, carried.load("there") as measure_other:
@@ -295,7 +297,7 @@ def test_a_call_that_grows_counts_for_what_came_until_it_ends() -> None:
         pass
 
 
-def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(
+def test_concurrent_health_requests_share_one_running_check(
     running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
@@ -317,7 +319,7 @@ def test_whoever_asks_after_our_health_again_and_again_costs_one_look_at_a_time(
 # Keys of others -------------------------------------------------------------------------------------------------
 
 
-def test_a_test_key_s_idempotency_keys_are_not_the_live_one_s(world: World, running_gateway: RunningGateway) -> None:
+def test_live_and_test_keys_have_separate_idempotency_keys(world: World, running_gateway: RunningGateway) -> None:
     add_person(world.rt, "acme", "person", NUMBER, verified=True)
     asked = {"person_id": "person", "text": "x", "purpose": "x", "idempotency_key": str(uuid4())}
 
@@ -344,7 +346,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("dialect", "operation"), CHANGES)
-def test_a_test_key_changes_nothing_that_live_messages_go_by(
+def test_a_test_key_cannot_change_resources_that_live_messages_use(
     running_gateway: RunningGateway, dialect: Vendor, operation: ApiOperation
 ) -> None:
     def asked(test: bool) -> Answer:
@@ -364,7 +366,9 @@ def solaris(house: RunningGateway, test: bool) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: development.EmbeddedServers) -> None:
+def test_a_key_whose_check_fails_does_not_affect_keys_checked_with_it(
+    world: World, pair: development.EmbeddedServers
+) -> None:
     forget_limits(pair)
     rt, words = world.rt, robase(world)["Authorization"].split()
     good = Credentials(
@@ -398,7 +402,7 @@ def test_a_key_that_cannot_be_judged_spoils_it_for_nobody(world: World, pair: de
 
 
 @pytest.mark.parametrize("raw", [b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
-def test_nobody_is_told_what_serves_him(running_gateway: RunningGateway, raw: bytes) -> None:
+def test_the_server_header_does_not_name_the_http_library(running_gateway: RunningGateway, raw: bytes) -> None:
     answer = sent_raw(running_gateway.port, raw)
 
     assert b"\r\nServer: Postroad\r\n" in answer

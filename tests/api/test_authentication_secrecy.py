@@ -1,4 +1,4 @@
-"""Until the secret is proven there is one answer: nothing is told of which keys there are, or how they stand."""
+"""Failed authentication has one response: it discloses neither which keys exist nor whether they are valid."""
 
 import re
 from base64 import b64encode
@@ -55,7 +55,7 @@ def two(world: World) -> World:
     return world
 
 
-def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(
+def test_token_requests_with_a_wrong_secret_get_one_response_whatever_the_client(
     two: World, running_gateway: RunningGateway
 ) -> None:
     def ask(standing: str, secret: str | None, by: str) -> Answer:
@@ -78,7 +78,9 @@ def test_who_asks_for_a_token_hears_one_answer_until_his_secret_is_right(
         assert [ask(each, None, by).status for each in ("active", "suspended", "from elsewhere")] == [200, 400, 400]
 
 
-def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, running_gateway: RunningGateway) -> None:
+def test_expired_and_forged_tokens_get_one_response_whatever_the_partner(
+    two: World, running_gateway: RunningGateway
+) -> None:
     vault, now = two.rt.vault, two.rt.now()
 
     def ask(standing: str, seconds: int, forged: bool = False) -> Answer:
@@ -99,7 +101,7 @@ def test_a_token_tells_nothing_of_its_partner_unless_it_is_good(two: World, runn
 
 
 @pytest.mark.parametrize("method", ["signature", "password"])
-def test_a_customer_hears_one_answer_until_his_key_is_right(
+def test_telesign_requests_with_a_wrong_key_get_one_response_whatever_the_customer(
     two: World, running_gateway: RunningGateway, method: str
 ) -> None:
     def ask(standing: str, right: bool = False) -> Answer:
@@ -127,7 +129,9 @@ def test_a_customer_hears_one_answer_until_his_key_is_right(
     assert b"-10009" in ask("from elsewhere", right=True).body
 
 
-def test_how_long_a_date_is_good_is_told_only_to_who_has_the_key(world: World, running_gateway: RunningGateway) -> None:
+def test_the_date_tolerance_of_a_key_is_disclosed_only_with_a_valid_signature(
+    world: World, running_gateway: RunningGateway
+) -> None:
     strict = Customer(running_gateway, settings={"tolerance": 1})
     old = format_datetime(datetime.now(UTC) - timedelta(minutes=2), usegmt=True)
 
@@ -145,7 +149,7 @@ def test_how_long_a_date_is_good_is_told_only_to_who_has_the_key(world: World, r
     ("path", "header"),
     [("/robase/v1/sms", "Authorization"), ("/webex/v1/sms", "X-AUTH-KEY")],
 )
-def test_a_bearers_key_that_is_gone_is_as_one_that_never_was(
+def test_a_revoked_key_gets_the_same_response_as_an_unknown_key(
     two: World, running_gateway: RunningGateway, path: str, header: str
 ) -> None:
     dialect = Vendor(path.split("/")[1])
@@ -159,7 +163,9 @@ def test_a_bearers_key_that_is_gone_is_as_one_that_never_was(
     assert ask(gone).status == 401
 
 
-def test_a_forged_receipt_tells_nothing_of_its_carrier(world: World, running_gateway: RunningGateway) -> None:
+def test_receipts_with_failed_authentication_get_one_response_whatever_the_carrier(
+    world: World, running_gateway: RunningGateway
+) -> None:
     token = {"base_url": "http://127.0.0.1:1", "receipt_token": "sesame"}
     with world.rt.begin() as conn:
         carriers.save(conn, "active", "http", token)

@@ -1,4 +1,4 @@
-"""Every wait for the database has a deadline: callers hear 503, nothing is half done, and health tells it."""
+"""Every wait for the database has a deadline: requests get 503, nothing is half written, and /healthz reports it."""
 
 import base64
 import os
@@ -69,7 +69,7 @@ def telesign(key: Mapping[str, str], house: RunningGateway) -> Answer:
     # TeleSign's own text: 500 to a POST
     [(Vendor.ROBASE, robase, 503), (Vendor.WEBEX, webex, 503), (Vendor.TELESIGN, telesign, 500)],
 )
-def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
+def test_a_send_blocked_by_a_table_lock_is_answered_503_and_writes_nothing(
     world: World,
     running_gateway: RunningGateway,
     database: "psycopg.Connection[Any]",
@@ -93,7 +93,7 @@ def test_a_send_that_a_lock_keeps_waiting_is_503_and_nothing_is_half_done(
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_key_that_cannot_be_looked_up_in_time_is_503(
+def test_a_request_whose_api_key_cannot_be_read_in_time_is_answered_503(
     running_gateway: RunningGateway, database: "psycopg.Connection[Any]"
 ) -> None:
     key = running_gateway.key(Vendor.ROBASE)
@@ -107,7 +107,7 @@ def test_a_key_that_cannot_be_looked_up_in_time_is_503(
     assert running_gateway.ask("GET", "/healthz").status == 200
 
 
-def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
+def test_a_replayed_response_during_a_lock_does_not_reset_the_health_status(
     running_gateway: RunningGateway, database: "psycopg.Connection[Any]"
 ) -> None:
     key = running_gateway.key(Vendor.ROBASE)
@@ -121,7 +121,7 @@ def test_what_is_answered_from_memory_behind_a_lock_makes_nothing_well_again(
     assert (refused.status, again.status, sick.status) == (503, 202, 503)
 
 
-def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
+def test_a_receipt_blocked_by_a_table_lock_is_answered_503_and_accepted_when_repeated(
     world: World, running_gateway: RunningGateway, database: "psycopg.Connection[Any]"
 ) -> None:
     with world.rt.begin() as conn:
@@ -137,7 +137,7 @@ def test_a_receipt_that_a_lock_keeps_waiting_is_to_be_posted_again(
     assert running_gateway.ask("GET", "/healthz").status == 200
 
 
-def test_a_server_that_stands_still_keeps_no_caller_waiting_for_ever(
+def test_a_request_to_a_stopped_database_server_is_answered_503_after_a_timeout(
     world: World, running_gateway: RunningGateway, database: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps none of its own deadlines: nothing answers, and nothing is closed."""

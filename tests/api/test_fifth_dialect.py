@@ -1,4 +1,4 @@
-"""A fifth dialect, whole in one folder of the tests, is served like the others: nothing else knows of it."""
+"""A fifth dialect, which consists of one folder of the tests, is served like the four of the product."""
 
 import dataclasses
 import hmac
@@ -59,7 +59,7 @@ def headers(running_gateway: RunningGateway, **properties: Any) -> dict[str, str
     return {"X-Acme-Key": running_gateway.key(DIALECT.name, **properties)["key"]}
 
 
-def test_a_message_goes_from_a_key_to_a_webhook(
+def test_a_message_is_accepted_delivered_and_reported_to_a_webhook(
     world: World, running_gateway: RunningGateway, customer: Receiver
 ) -> None:
     key = headers(running_gateway)
@@ -79,7 +79,9 @@ def test_a_message_goes_from_a_key_to_a_webhook(
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_a_long_text_is_billed_as_the_vendor_bills_it(world: World, running_gateway: RunningGateway) -> None:
+def test_a_long_text_is_billed_by_the_segment_size_of_the_dialect(
+    world: World, running_gateway: RunningGateway
+) -> None:
     sent = running_gateway.ask("POST", "/acme/messages", {"to": NUMBER, "text": "ж" * 125}, headers(running_gateway))
 
     # it is sent as two parts of 67 and billed as three of 60, at 400 each
@@ -96,7 +98,7 @@ def test_a_long_text_is_billed_as_the_vendor_bills_it(world: World, running_gate
         (None, {"to": "12", "text": "x"}, 400, "invalid_number"),
     ],
 )
-def test_a_refusal_is_in_the_vendors_words(
+def test_a_refusal_has_the_error_code_of_the_dialect(
     running_gateway: RunningGateway, key: Any, body: Any, status: int, word: str
 ) -> None:
     answer = running_gateway.ask("POST", "/acme/messages", body, headers(running_gateway) if key is None else key)
@@ -104,7 +106,7 @@ def test_a_refusal_is_in_the_vendors_words(
     assert (answer.status, answer.json["error"]) == (status, word)
 
 
-def test_a_key_is_held_to_its_scopes_and_settings(running_gateway: RunningGateway) -> None:
+def test_scopes_and_settings_of_a_key_are_enforced(running_gateway: RunningGateway) -> None:
     reading = headers(running_gateway, scopes=["read"])
 
     answer = running_gateway.ask("POST", "/acme/messages", {"to": NUMBER, "text": "x"}, reading)
@@ -114,7 +116,7 @@ def test_a_key_is_held_to_its_scopes_and_settings(running_gateway: RunningGatewa
         headers(running_gateway, settings={"speed": 5})
 
 
-def test_its_document_and_page_are_served(running_gateway: RunningGateway) -> None:
+def test_its_openapi_document_and_page_are_served(running_gateway: RunningGateway) -> None:
     document, page = (running_gateway.ask("GET", f"/acme/{path}") for path in ("openapi.json", "docs"))
 
     assert (document.status, document.json["servers"], page.status) == (200, [{"url": "/acme"}], 200)
@@ -126,11 +128,11 @@ def test_its_document_and_page_are_served(running_gateway: RunningGateway) -> No
     }
 
 
-def test_every_code_has_a_word() -> None:
+def test_every_code_has_an_error() -> None:
     assert set(ERRORS) == set(Code)
 
 
-def test_the_manual_names_every_field_of_a_dialect() -> None:
+def test_the_documentation_names_every_field_of_a_dialect() -> None:
     text = DOCUMENT.read_text("utf-8")
 
     assert [each.name for each in dataclasses.fields(Dialect) if f"`{each.name}`" not in text] == []

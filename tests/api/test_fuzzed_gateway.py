@@ -1,4 +1,4 @@
-"""Slow, huge, packed, truncated and pipelined requests at a live gateway: each good one among them is answered."""
+"""Slow, huge, compressed, truncated and pipelined requests at a live gateway: each valid one among them is answered."""
 
 import json
 import random
@@ -96,7 +96,7 @@ def attack(port: int, seed: int, good: Callable[[int], bytes]) -> list[str]:
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
-def test_each_good_request_among_bad_ones_is_answered(
+def test_each_valid_request_among_malformed_ones_is_answered(
     world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unauthenticated, "LONGEST", 0.0)

@@ -175,7 +175,7 @@ TRICKS = (
 
 
 @pytest.mark.parametrize("text", TRICKS)
-def test_a_text_is_nobodys_template(attacked: AttackedGateway, text: str) -> None:
+def test_placeholders_in_a_message_text_are_not_expanded(attacked: AttackedGateway, text: str) -> None:
     def ask(dialect: Vendor, path: str, body: Any, *headers: tuple[str, str]) -> Any:
         reported = dict([*attacked.targets[dialect].key, *headers])
         answer = attacked.house.ask("POST", f"/{dialect}{path}", body, reported)
@@ -203,7 +203,7 @@ def test_a_text_is_nobodys_template(attacked: AttackedGateway, text: str) -> Non
 # Authentication -------------------------------------------------------------------------------------------------
 
 
-def test_a_signature_that_is_old_used_or_twisted_is_none(
+def test_expired_replayed_and_altered_signatures_are_refused(
     attacked: AttackedGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -267,7 +267,7 @@ def test_a_signature_that_is_old_used_or_twisted_is_none(
 
 
 @each_dialect
-def test_what_is_anothers_is_not_there(attacked: AttackedGateway, dialect: Vendor) -> None:
+def test_resources_of_another_account_are_answered_404(attacked: AttackedGateway, dialect: Vendor) -> None:
     target = attacked.targets[dialect]
 
     attacks = [each for each in target.attacks() if each.name.startswith("another account's")]

@@ -1,4 +1,4 @@
-"""What is no request: told so in the envelope of the API it was sent to; what came before it is answered."""
+"""Malformed HTTP requests are answered in the error format of the API addressed; earlier requests are not lost."""
 
 import json
 import re
@@ -111,7 +111,7 @@ def line_of(shared_world: World) -> Iterator[Callable[..., Received]]:
 
 @pytest.mark.parametrize("dialect", list(Vendor))
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_no_request_is_told_so_in_its_apis_envelope(
+def test_a_malformed_request_is_refused_in_the_error_format_of_its_api(
     line_of: Callable[..., Received], caplog: pytest.LogCaptureFixture, name: str, dialect: Vendor
 ) -> None:
     make, status = FAULTS[name]
@@ -129,7 +129,9 @@ def test_what_is_no_request_is_told_so_in_its_apis_envelope(
 
 @pytest.mark.parametrize("path", ["/receipts/alpha", "/healthz", "/nowhere", "/"])
 @pytest.mark.parametrize("name", FAULTS)
-def test_elsewhere_it_is_told_plainly(line_of: Callable[..., Received], name: str, path: str) -> None:
+def test_a_malformed_request_outside_the_apis_gets_a_plain_error(
+    line_of: Callable[..., Received], name: str, path: str
+) -> None:
     make, status = FAULTS[name]
 
     received = line_of(make(path.encode()))
@@ -152,7 +154,7 @@ def test_elsewhere_it_is_told_plainly(line_of: Callable[..., Received], name: st
         b"SSH-2.0-OpenSSH_9.6\r\n",
     ],
 )
-def test_another_protocol_is_told_plainly(line_of: Callable[..., Received], raw: bytes) -> None:
+def test_bytes_of_another_protocol_are_answered_400(line_of: Callable[..., Received], raw: bytes) -> None:
     received = line_of(raw)
 
     assert (received.status, received.kept) == (400, False)
@@ -203,13 +205,15 @@ def sms(world: World) -> Callable[..., bytes]:
         pytest.param(lambda raw: raw.replace(b"Host: ", b"host:"), id="no blank after a colon"),
     ],
 )
-def test_what_is_unusual_and_well_is_answered(
+def test_unusual_but_valid_requests_are_answered(
     running_gateway: RunningGateway, sms: Callable[..., bytes], change: Callable[[bytes], bytes]
 ) -> None:
     assert statuses(raw_answers(running_gateway.port, change(sms()))) == [202]
 
 
-def test_a_host_that_is_named_in_the_target_is_the_one_that_counts(world: World, sms: Callable[..., bytes]) -> None:
+def test_the_host_of_an_absolute_request_target_overrides_the_host_header(
+    world: World, sms: Callable[..., bytes]
+) -> None:
     house = RunningGateway(
         Runtime(world.rt.settings.model_copy(update={"gateway_hosts": {Vendor.ROBASE: "sms.acme.example"}}))
     )
@@ -228,13 +232,13 @@ def test_a_host_that_is_named_in_the_target_is_the_one_that_counts(world: World,
         house.rt.close()
 
 
-def test_a_caller_who_ends_his_half_of_the_line_is_answered(
+def test_requests_are_answered_after_the_client_half_closes_the_connection(
     running_gateway: RunningGateway, sms: Callable[..., bytes]
 ) -> None:
     assert statuses(raw_answers(running_gateway.port, sms(), sms(), sms())) == [202, 202, 202]
 
 
-def test_a_body_that_is_cut_short_is_told_so(
+def test_a_truncated_body_is_answered_400(
     running_gateway: RunningGateway, sms: Callable[..., bytes], world: World
 ) -> None:
     answer = raw_answers(running_gateway.port, sms(), sms()[:-5])
@@ -246,7 +250,7 @@ def test_a_body_that_is_cut_short_is_told_so(
 
 @pytest.mark.parametrize("fault", [b"FOO /robase/v1/sms HTTP/1.1\r\nHost: a\r\n\r\n", b"c4n4ry\r\n\r\n", bytes(300)])
 @pytest.mark.parametrize("together", [True, False])
-def test_a_fault_loses_nothing_that_was_asked_before_it(
+def test_requests_pipelined_before_a_malformed_one_are_answered(
     running_gateway: RunningGateway, world: World, sms: Callable[..., bytes], together: bool, fault: bytes
 ) -> None:
     parts = [
@@ -265,7 +269,7 @@ def test_a_fault_loses_nothing_that_was_asked_before_it(
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_bad_chunks_are_told_at_once_and_close_the_line(
+def test_an_invalid_chunk_is_answered_400_at_once_and_closes_the_connection(
     running_gateway: RunningGateway, world: World, sms: Callable[..., bytes], together: bool
 ) -> None:
     head, _, body = sms("two", Transfer_Encoding="chunked").partition(b"\r\n\r\n")
@@ -279,7 +283,7 @@ def test_bad_chunks_are_told_at_once_and_close_the_line(
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 11, 64, 1000, 10**6])
-def test_requests_are_the_same_however_they_are_cut(
+def test_requests_are_parsed_alike_however_they_are_split_into_segments(
     running_gateway: RunningGateway, world: World, sms: Callable[..., bytes], step: int
 ) -> None:
     raw = b"".join(
@@ -299,7 +303,7 @@ def test_requests_are_the_same_however_they_are_cut(
     assert len(world.rows("SELECT body FROM messages")) == 3
 
 
-def test_many_more_requests_than_may_wait_are_all_answered_in_order(
+def test_pipelined_requests_beyond_the_queue_limit_are_all_answered_in_order(
     running_gateway: RunningGateway, sms: Callable[..., bytes]
 ) -> None:
     each = [sms(), b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"]
@@ -309,7 +313,7 @@ def test_many_more_requests_than_may_wait_are_all_answered_in_order(
     assert statuses(answer) == PIPELINED * [202, 200, 404]
 
 
-def test_who_reads_no_answer_is_not_waited_for_for_ever(
+def test_a_connection_whose_client_reads_no_responses_is_closed(
     running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.gateway.http_server._STALLED", 0.1)

@@ -88,7 +88,9 @@ def notification(world: World, customer: Receiver, count: int) -> list[Accepted]
     return accepted
 
 
-def test_robase(world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_a_robase_message_is_delivered_and_reported_to_its_webhook(
+    world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]
+) -> None:
     bearer = {"Authorization": f"Bearer {running_gateway.key(Vendor.ROBASE)['api_key']}"}
     hook = {"url": customer.url("/hook"), "events": ["sms.queued", "sms.sent", "sms.delivered", "sms.failed"]}
     made = running_gateway.ask("POST", "/robase/v1/webhooks", hook, bearer)
@@ -109,7 +111,7 @@ def test_robase(world: World, running_gateway: RunningGateway, customer: Receive
         verify_webhook_signature(payload=each.body, header=signature, secret=secret)
 
 
-def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
+def test_a_failed_receipt_followed_by_a_delivered_one_sends_both_events(
     world: World, running_gateway: RunningGateway, customer: Receiver
 ) -> None:
     bearer = {"Authorization": f"Bearer {running_gateway.key(Vendor.ROBASE)['api_key']}"}
@@ -136,7 +138,7 @@ def test_a_failure_that_its_carrier_takes_back_is_told_and_then_its_delivery(
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_telesign(
+def test_a_telesign_message_is_delivered_and_reported_to_its_callback(
     world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]
 ) -> None:
     id_, key = running_gateway.key(Vendor.TELESIGN).values()
@@ -160,7 +162,9 @@ def test_telesign(
         assert verify_telesign_callback_signature(key, signature, each.body.decode())
 
 
-def test_webex(world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_a_webex_message_is_delivered_and_reported_to_its_webhook(
+    world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]
+) -> None:
     secret = listen(world, customer, Vendor.WEBEX)
     [greeting] = customer.accepted
     assert list(json.loads(greeting.body)) == ["secret"]
@@ -186,7 +190,9 @@ def test_webex(world: World, running_gateway: RunningGateway, customer: Receiver
         assert each.headers["x-hub-signature"] == hmac.new(secret.encode(), each.body, sha256).hexdigest()
 
 
-def test_solaris(world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]) -> None:
+def test_a_solaris_message_is_delivered_and_reported_to_its_webhook(
+    world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]
+) -> None:
     secret = listen(world, customer, Vendor.SOLARIS)
     [greeting] = customer.accepted
     assert (greeting.headers["Solaris-Webhook-Event-Type"], greeting.body) == ("WEBHOOK-SUBSCRIPTION", b"")

@@ -1,4 +1,4 @@
-"""HTTP that is none, or hardly: told so in a word, with nothing of it repeated, and the next caller is served."""
+"""Malformed HTTP is answered with a short JSON error that repeats none of its content; the next request is served."""
 
 import json
 import logging
@@ -71,7 +71,7 @@ CROOKED: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("dialect", list(Vendor))
-def test_crooked_http_is_told_so_and_nothing_of_it_is_repeated(
+def test_malformed_http_is_answered_4xx_and_none_of_its_content_is_repeated(
     running_gateway: RunningGateway, caplog: pytest.LogCaptureFixture, dialect: Vendor
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -43,7 +43,7 @@ def test_the_document_is_an_openapi_document(dialect: Vendor) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("dialect", "method", "path"), OPERATIONS)
-def test_an_api_answers_as_its_document_says(
+def test_responses_conform_to_the_openapi_document(
     world: World, running_gateway: RunningGateway, dialect: Vendor, method: str, path: str
 ) -> None:
     settle(world)

@@ -53,7 +53,7 @@ def test_the_document_has_every_operation_of_the_api_and_no_other(dialect: Vendo
 
 
 @each_dialect
-def test_what_the_document_shows_as_an_example_is_one(dialect: Vendor) -> None:
+def test_examples_in_the_document_are_valid_by_their_schemas(dialect: Vendor) -> None:
     document = DIALECTS[dialect].document()
     components = {"components": document["components"]}
 
@@ -72,7 +72,7 @@ def schemas(thing: Any) -> Iterator[dict[str, Any]]:
         yield from schemas(inner)
 
 
-def test_each_scope_of_an_operation_is_one_that_keys_may_have_and_the_reverse() -> None:
+def test_the_scopes_of_operations_are_those_that_keys_may_have() -> None:
     for dialect, api in DIALECTS.items():
         asked = {operation.scope for operation in api.operations if operation.scope}
         # Robase's `sending` may do what asks for no scope
@@ -87,7 +87,9 @@ def test_at_a_host_name_of_its_own_an_api_is_served_at_the_root(running_gateway:
 
 
 @each_dialect
-def test_the_page_may_run_its_own_script_and_ask_nobody_else(running_gateway: RunningGateway, dialect: Vendor) -> None:
+def test_the_content_security_policy_of_the_page_allows_only_its_own_script(
+    running_gateway: RunningGateway, dialect: Vendor
+) -> None:
     answer = running_gateway.ask("GET", f"/{dialect}/docs")
 
     text = answer.body.decode()
@@ -103,7 +105,7 @@ def test_the_page_may_run_its_own_script_and_ask_nobody_else(running_gateway: Ru
 
 
 @each_dialect
-def test_only_a_get_reads_them(running_gateway: RunningGateway, dialect: Vendor) -> None:
+def test_the_document_and_the_page_answer_post_with_405(running_gateway: RunningGateway, dialect: Vendor) -> None:
     for path in ("openapi.json", "docs"):
         answer = running_gateway.ask("POST", f"/{dialect}/{path}", {})
 

@@ -1,4 +1,4 @@
-"""Robase's own client speaks to us as it does to Robase."""
+"""Robase's own client works with this API as with Robase's."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def client(running_gateway: RunningGateway) -> Iterator[Robase]:
         yield robase
 
 
-def test_it_sends_looks_lists_and_cancels(client: Robase) -> None:
+def test_the_vendors_client_sends_reads_lists_and_cancels(client: Robase) -> None:
     headers = {"Idempotency-Key": "order-9"}
 
     sent = client.http.request("POST", "/v1/sms", json=RIDE, headers=headers)
@@ -38,7 +38,9 @@ def test_it_sends_looks_lists_and_cancels(client: Robase) -> None:
     assert (refused.value.status, refused.value.type) == (409, "conflict")
 
 
-def test_it_knows_our_errors(client: Robase, running_gateway: RunningGateway) -> None:
+def test_the_vendors_client_maps_error_responses_to_its_exceptions(
+    client: Robase, running_gateway: RunningGateway
+) -> None:
     with pytest.raises(RobaseError) as refused:
         client.http.request("POST", "/v1/sms", json=RIDE | {"to": "12"})
     assert (refused.value.status, refused.value.type) == (400, "phone_invalid")
@@ -52,7 +54,7 @@ def test_it_knows_our_errors(client: Robase, running_gateway: RunningGateway) ->
         nobody.http.request("POST", "/v1/sms", json=RIDE)
 
 
-def test_it_waits_as_it_is_told_when_it_calls_too_often(running_gateway: RunningGateway) -> None:
+def test_the_vendors_client_obeys_retry_after_when_it_is_rate_limited(running_gateway: RunningGateway) -> None:
     key = running_gateway.key(Vendor.ROBASE, settings={"rate": 0.5, "burst": 1})["api_key"]
     with Robase(key, base_url=f"{running_gateway.url}/robase") as hasty:
         hasty.http.request("POST", "/v1/sms", json=RIDE)
@@ -64,7 +66,7 @@ def test_it_waits_as_it_is_told_when_it_calls_too_often(running_gateway: Running
     assert later["status"] == "queued"
 
 
-def test_its_webhook_calls_are_ours(client: Robase) -> None:
+def test_the_vendors_client_manages_webhooks(client: Robase) -> None:
     made = client.webhooks.create(url=URL, events=EVENTS, name="production")
 
     assert client.webhooks.list() == [client.webhooks.get(made["id"])]

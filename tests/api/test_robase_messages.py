@@ -1,4 +1,4 @@
-"""Robase on the wire: send, replay, batch, look, cancel, and every refusal in Robase's own shape."""
+"""Robase's API over HTTP: send, replay, batch, read, list and cancel messages, and the format of every refusal."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def carry_all(world: World) -> None:
 # One message ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_taken_priced_and_answered_in_the_vendors_order(ask: Ask, world: World) -> None:
+def test_a_message_is_accepted_and_priced_with_the_vendors_response_fields(ask: Ask, world: World) -> None:
     answer = ask("POST", "/sms", RIDE)
 
     assert answer.status == 202
@@ -96,7 +96,7 @@ def test_a_message_is_taken_priced_and_answered_in_the_vendors_order(ask: Ask, w
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_cost_is_that_of_all_segments(ask: Ask) -> None:
+def test_the_cost_includes_all_segments(ask: Ask) -> None:
     long, emoji = ask("POST", "/sms", RIDE | {"body": "x" * 161}), ask("POST", "/sms", RIDE | {"body": "🚕" * 36})
 
     assert (long.json["segments"], long.json["encoding"], long.json["cost"]["amount_kobo"]) == (2, "GSM7", 800)
@@ -104,27 +104,27 @@ def test_the_cost_is_that_of_all_segments(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("body", ["${name} ${", "{{.name}}", "$$CODE$$ %s {0.__class__}", "a\nb"])
-def test_a_text_that_looks_like_a_template_goes_out_as_it_is(ask: Ask, world: World, body: str) -> None:
+def test_a_text_that_looks_like_a_template_is_not_expanded(ask: Ask, world: World, body: str) -> None:
     reported = ask("POST", "/sms", RIDE | {"body": body}).json
 
     assert reported["body"] == body
     assert world.rows("SELECT body FROM messages WHERE id = %(id)s", id=UUID(reported["id"])) == [body]
 
 
-def test_a_message_waits_for_send_at_and_one_that_has_passed_goes_at_once(ask: Ask) -> None:
+def test_a_future_send_at_schedules_a_message_and_a_past_one_queues_it(ask: Ask) -> None:
     later, past = (ask("POST", "/sms", RIDE | {"send_at": at}) for at in (soon(hours=1), "2020-01-01T00:00:00Z"))
 
     assert (later.status, later.json["status"]) == (202, "scheduled")
     assert (past.status, past.json["status"]) == (202, "queued")
 
 
-def test_fields_that_nobody_knows_and_null_are_passed_over(ask: Ask) -> None:
+def test_unknown_fields_and_null_values_are_ignored(ask: Ask) -> None:
     answer = ask("POST", "/sms", RIDE | {"colour": "red", "template": None, "send_at": None, "country": None})
 
     assert answer.status == 202
 
 
-def test_the_country_may_be_said_but_not_otherwise_than_by_the_number(ask: Ask, world: World) -> None:
+def test_a_country_that_differs_from_that_of_the_number_is_refused(ask: Ask, world: World) -> None:
     set_price(world.rt, "GH", "NGN", 15, None)
     compliance.allow(world.rt, "acme", ["GH"])
 
@@ -143,7 +143,7 @@ def test_the_country_may_be_said_but_not_otherwise_than_by_the_number(ask: Ask, 
     ("number", "country"),
     [("+2348012345678", "NG"), ("+233201234567", "GH"), ("+254712345678", "KE"), ("+2250701234567", "CI")],
 )
-def test_the_dial_code_says_the_country(ask: Ask, number: str, country: str) -> None:
+def test_the_country_is_derived_from_the_dial_code(ask: Ask, number: str, country: str) -> None:
     assert ask("POST", "/sms", RIDE | {"to": number}).json["country"] == country
 
 
@@ -277,7 +277,7 @@ REFUSED: dict[str, tuple[Any, int, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("body", "status", "error"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_sent_is_refused_in_the_vendors_shape(
+def test_an_invalid_message_is_refused_in_the_vendors_error_format(
     ask: Ask, world: World, body: Any, status: int, error: dict[str, str]
 ) -> None:
     answer = ask("POST", "/sms", body)
@@ -308,7 +308,9 @@ def test_another_media_type_is_refused(ask: Ask) -> None:
         "Bearer rb_prod_" + "x" * 32,
     ],
 )
-def test_a_key_that_is_none_is_turned_away(running_gateway: RunningGateway, header: str | None) -> None:
+def test_a_missing_malformed_or_unknown_api_key_is_refused_with_401(
+    running_gateway: RunningGateway, header: str | None
+) -> None:
     answer = running_gateway.ask(
         "POST", "/robase/v1/sms", RIDE, {"Authorization": header} if header is not None else {}
     )
@@ -317,7 +319,7 @@ def test_a_key_that_is_none_is_turned_away(running_gateway: RunningGateway, head
     assert answer.json == {"error": {"type": "authentication_error", "message": "invalid API key"}}
 
 
-def test_a_key_that_may_only_send_does_nothing_else(running_gateway: RunningGateway, ask: Ask) -> None:
+def test_a_key_with_the_sending_scope_cannot_read_or_cancel(running_gateway: RunningGateway, ask: Ask) -> None:
     key = running_gateway.key(Vendor.ROBASE, scopes=["sending"])["api_key"]
 
     sent = ask("POST", "/sms", RIDE, key=key)
@@ -337,7 +339,7 @@ def test_a_key_that_may_only_send_does_nothing_else(running_gateway: RunningGate
     assert ask("GET", "/sms", key=running_gateway.key(Vendor.ROBASE, scopes=["full"])["api_key"]).status == 200
 
 
-def test_more_than_ten_calls_a_second_are_too_many(running_gateway: RunningGateway, ask: Ask) -> None:
+def test_more_than_ten_requests_a_second_are_refused_with_429(running_gateway: RunningGateway, ask: Ask) -> None:
     key = running_gateway.key(Vendor.ROBASE)["api_key"]
 
     with ThreadPoolExecutor(20) as pool:
@@ -350,7 +352,7 @@ def test_more_than_ten_calls_a_second_are_too_many(running_gateway: RunningGatew
     assert ask("GET", "/sms", key=key).status == 200
 
 
-def test_only_quota_and_wallet_together_can_be_exhausted(ask: Ask, world: World) -> None:
+def test_a_message_is_refused_only_when_quota_and_wallet_are_both_exhausted(ask: Ask, world: World) -> None:
     world.run("UPDATE wallets SET balance = 0")
     grant(world.rt, "acme", 1, "a month")
 
@@ -373,7 +375,9 @@ def test_only_quota_and_wallet_together_can_be_exhausted(ask: Ask, world: World)
         ("POST", "/sms/00000000-0000-7000-8000-000000000000/cancel", 404, "not_found"),
     ],
 )
-def test_what_is_not_there_is_said_in_the_same_shape(ask: Ask, method: str, path: str, status: int, kind: str) -> None:
+def test_unknown_paths_methods_and_ids_are_refused_in_the_vendors_error_format(
+    ask: Ask, method: str, path: str, status: int, kind: str
+) -> None:
     answer = ask(method, path)
 
     assert (answer.status, answer.json["error"]["type"]) == (status, kind)
@@ -382,7 +386,9 @@ def test_what_is_not_there_is_said_in_the_same_shape(ask: Ask, method: str, path
 # Sender ids and countries ---------------------------------------------------------------------------------------
 
 
-def test_a_pending_sender_is_for_tests_and_a_rejected_one_for_nothing(ask: Ask, world: World, trial: str) -> None:
+def test_a_pending_sender_works_only_with_test_keys_and_a_rejected_one_never(
+    ask: Ask, world: World, trial: str
+) -> None:
     set_sender(world.rt, "acme", "NEW", SenderState.PENDING)
     set_sender(world.rt, "acme", "BAD", SenderState.REJECTED)
 
@@ -402,7 +408,7 @@ def test_a_pending_sender_is_for_tests_and_a_rejected_one_for_nothing(ask: Ask, 
         }
 
 
-def test_a_sender_is_good_for_the_countries_it_was_approved_for(ask: Ask, world: World) -> None:
+def test_a_sender_is_accepted_only_for_the_countries_it_is_approved_for(ask: Ask, world: World) -> None:
     world.run("UPDATE sender_ids SET countries = '{GH,KE}' WHERE sender = 'ACME'")
 
     nigeria, ghana = ask("POST", "/sms", RIDE), ask("POST", "/sms", RIDE | {"to": "+233201234567"})
@@ -418,7 +424,7 @@ def test_a_sender_is_good_for_the_countries_it_was_approved_for(ask: Ask, world:
 # The same again -------------------------------------------------------------------------------------------------
 
 
-def test_the_same_key_is_the_same_message_whatever_is_asked(ask: Ask, world: World) -> None:
+def test_a_repeated_idempotency_key_returns_the_first_response_whatever_the_body(ask: Ask, world: World) -> None:
     key = {"Idempotency-Key": "order-92413-dispatch-sms"}
     first = ask("POST", "/sms", RIDE | {"send_at": soon(days=1)}, key)
     carry_all(world)
@@ -436,14 +442,14 @@ def test_the_same_key_is_the_same_message_whatever_is_asked(ask: Ask, world: Wor
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_first_answer_stands_when_the_message_has_moved_on(ask: Ask, world: World) -> None:
+def test_a_replayed_response_is_unchanged_after_the_message_was_sent(ask: Ask, world: World) -> None:
     first = ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"})
     carry_all(world)
 
     assert ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"}).body == first.body
 
 
-def test_nor_does_it_change_when_another_carrier_took_what_was_scheduled(ask: Ask, world: World) -> None:
+def test_a_replayed_response_is_unchanged_after_failover_to_another_carrier(ask: Ask, world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.add_carrier("beta", rank=2)
     later = RIDE | {"send_at": soon(hours=1)}
@@ -457,7 +463,7 @@ def test_nor_does_it_change_when_another_carrier_took_what_was_scheduled(ask: As
     assert again.body == first.body
 
 
-def test_calls_with_one_key_at_one_time_are_one_message(ask: Ask, world: World) -> None:
+def test_concurrent_requests_with_one_idempotency_key_create_one_message(ask: Ask, world: World) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"}), range(16)))
 
@@ -467,7 +473,7 @@ def test_calls_with_one_key_at_one_time_are_one_message(ask: Ask, world: World) 
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(ask: Ask, world: World) -> None:
+def test_a_request_refused_for_lack_of_money_is_processed_again_when_it_is_repeated(ask: Ask, world: World) -> None:
     key = {"Idempotency-Key": "k"}
     assert ask("POST", "/sms", RIDE | {"to": "12"}, key).status == 400
     make_dear(world)
@@ -487,7 +493,7 @@ def test_a_refusal_that_money_cures_is_judged_anew_and_what_was_accepted_is_not(
     assert not broken(world)
 
 
-def test_a_price_that_is_set_later_cures_too(ask: Ask, world: World) -> None:
+def test_a_request_refused_for_lack_of_a_price_is_processed_again_when_it_is_repeated(ask: Ask, world: World) -> None:
     key, there = {"Idempotency-Key": "k"}, RIDE | {"to": "+233201234567"}
     world.run("DELETE FROM prices")
     unpriced = ask("POST", "/sms", there, key)
@@ -496,7 +502,7 @@ def test_a_price_that_is_set_later_cures_too(ask: Ask, world: World) -> None:
     assert (unpriced.status, ask("POST", "/sms", there, key).status) == (400, 202)
 
 
-def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask, world: World) -> None:
+def test_concurrent_retries_of_an_unpaid_request_create_one_message(ask: Ask, world: World) -> None:
     key = {"Idempotency-Key": "k"}
     make_dear(world)
     assert ask("POST", "/sms", RIDE, key).status == 402
@@ -511,7 +517,7 @@ def test_two_at_once_under_a_key_that_was_not_paid_for_are_one_message(ask: Ask,
     assert not broken(world)
 
 
-def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: World) -> None:
+def test_unpaid_rows_of_a_batch_are_processed_again_when_it_is_repeated(ask: Ask, world: World) -> None:
     rows = {"from": "ACME", "messages": [{"to": f"+234801234567{n}", "body": "x"} for n in range(3)]}
     make_dear(world, 600_000)
     first = ask("POST", "/sms/batch", rows, {"Idempotency-Key": "k"})
@@ -525,7 +531,7 @@ def test_a_batch_s_rows_that_nobody_paid_for_are_judged_anew(ask: Ask, world: Wo
     assert not broken(world)
 
 
-def test_tests_and_accounts_have_their_own_keys_of_idempotency(ask: Ask, world: World, trial: str) -> None:
+def test_live_and_test_requests_have_separate_idempotency_keys(ask: Ask, world: World, trial: str) -> None:
     live, test = (ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"}, key=key) for key in (None, trial))
 
     assert (live.json["test_mode"], test.json["test_mode"]) == (False, True)
@@ -533,7 +539,7 @@ def test_tests_and_accounts_have_their_own_keys_of_idempotency(ask: Ask, world: 
 
 
 @pytest.mark.parametrize("word", ["x" * 256, "a\tb"])
-def test_a_key_that_cannot_be_kept_is_refused(ask: Ask, word: str) -> None:
+def test_an_invalid_idempotency_key_is_refused(ask: Ask, word: str) -> None:
     answer = ask("POST", "/sms", RIDE, {"Idempotency-Key": word})
 
     assert (answer.status, answer.json["error"]["field"]) == (400, "Idempotency-Key")
@@ -542,7 +548,7 @@ def test_a_key_that_cannot_be_kept_is_refused(ask: Ask, word: str) -> None:
 # A batch --------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_answers_each_row_for_itself(ask: Ask, world: World) -> None:
+def test_a_batch_has_one_result_for_each_row(ask: Ask, world: World) -> None:
     answer = ask(
         "POST",
         "/sms/batch",
@@ -584,7 +590,7 @@ def test_a_thousand_rows_are_one_order_and_one_batch(ask: Ask, world: World) -> 
     assert world.rows("SELECT size FROM batches") == [1000]
 
 
-def test_rows_with_keys_ride_together_and_are_answered_again(ask: Ask, world: World) -> None:
+def test_rows_with_idempotency_keys_share_a_batch_and_are_replayed(ask: Ask, world: World) -> None:
     rows = [{"to": "+2348012345678", "body": f"n {n}", "idempotency_key": f"k{n % 100}"} for n in range(101)]
     asked = {"from": "ACME", "messages": rows}
 
@@ -599,7 +605,7 @@ def test_rows_with_keys_ride_together_and_are_answered_again(ask: Ask, world: Wo
     assert world.balance() == 1_000_000 - 100 * 400
 
 
-def test_keys_of_rows_and_of_headers_do_not_meet(ask: Ask, world: World) -> None:
+def test_idempotency_keys_of_rows_and_of_the_header_are_separate(ask: Ask, world: World) -> None:
     single = ask("POST", "/sms", RIDE, {"Idempotency-Key": "k"})
     rows = [{"to": "+2348012345678", "body": "row", "idempotency_key": "k"}, {"to": "+2348012345678", "body": "bare"}]
     asked = {"from": "ACME", "messages": rows}
@@ -612,7 +618,7 @@ def test_keys_of_rows_and_of_headers_do_not_meet(ask: Ask, world: World) -> None
     assert world.rows("SELECT count(*) FROM messages") == [3]
 
 
-def test_a_batch_may_wait_for_its_minute(ask: Ask) -> None:
+def test_a_batch_with_a_future_send_at_is_scheduled(ask: Ask) -> None:
     answer = ask(
         "POST", "/sms/batch", {"from": "ACME", "messages": [{"to": RIDE["to"], "body": "x"}], "send_at": soon(hours=1)}
     )
@@ -620,14 +626,14 @@ def test_a_batch_may_wait_for_its_minute(ask: Ask) -> None:
     assert answer.json["data"][0]["sms"]["status"] == "scheduled"
 
 
-def test_a_sender_that_may_not_send_fails_each_row(ask: Ask) -> None:
+def test_an_unregistered_sender_fails_each_row(ask: Ask) -> None:
     answer = ask("POST", "/sms/batch", {"from": "OTHER", "messages": [{"to": RIDE["to"], "body": "x"}] * 2})
 
     assert (answer.status, answer.json["accepted"], answer.json["failed"]) == (200, 0, 2)
     assert {row["error"]["type"] for row in answer.json["data"]} == {"sender_id_invalid"}
 
 
-def test_money_that_runs_out_fails_the_rows_that_are_left(ask: Ask, world: World) -> None:
+def test_rows_that_the_wallet_does_not_cover_fail(ask: Ask, world: World) -> None:
     world.run("UPDATE wallets SET balance = 800")
 
     answer = ask("POST", "/sms/batch", {"from": "ACME", "messages": [{"to": RIDE["to"], "body": "x"}] * 3})
@@ -647,7 +653,7 @@ def test_money_that_runs_out_fails_the_rows_that_are_left(ask: Ask, world: World
         ({"from": "ACME", "messages": [{}], "send_at": "2999-01-01T00:00:00Z"}, "send_at"),
     ],
 )
-def test_a_batch_that_is_none_is_refused_as_a_whole(ask: Ask, body: Any, field: str) -> None:
+def test_an_invalid_batch_is_refused_as_a_whole(ask: Ask, body: Any, field: str) -> None:
     answer = ask("POST", "/sms/batch", body)
 
     assert (answer.status, answer.json["error"]["type"], answer.json["error"]["field"]) == (
@@ -660,7 +666,7 @@ def test_a_batch_that_is_none_is_refused_as_a_whole(ask: Ask, body: Any, field: 
 # Looking at what was sent ---------------------------------------------------------------------------------------
 
 
-def test_the_story_of_what_is_scheduled_has_only_what_happened(ask: Ask, world: World) -> None:
+def test_the_events_of_a_scheduled_message_list_its_status_changes(ask: Ask, world: World) -> None:
     later = RIDE | {"send_at": soon(hours=1)}
     sent, taken_back = (ask("POST", "/sms", later).json["id"] for _ in range(2))
 
@@ -677,7 +683,7 @@ def test_the_story_of_what_is_scheduled_has_only_what_happened(ask: Ask, world: 
     assert kinds(taken_back) == ["sms.scheduled", "sms.cancelled"]
 
 
-def test_a_message_is_shown_with_its_attempts_and_its_story(ask: Ask, world: World) -> None:
+def test_a_message_is_returned_with_its_attempts_and_events(ask: Ask, world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient:busy": 1})
     world.add_carrier("beta", rank=2)
     id_ = ask("POST", "/sms", RIDE).json["id"]
@@ -697,7 +703,7 @@ def test_a_message_is_shown_with_its_attempts_and_its_story(ask: Ask, world: Wor
     assert [event["type"] for event in reported["events"]] == ["sms.queued", "sms.sent"]
 
 
-def test_a_scheduled_message_tells_its_time(ask: Ask) -> None:
+def test_a_scheduled_message_is_returned_with_its_send_at(ask: Ask) -> None:
     id_ = ask("POST", "/sms", RIDE | {"send_at": soon(days=2)}).json["id"]
 
     sms = ask("GET", f"/sms/{id_}").json["sms"]
@@ -706,7 +712,7 @@ def test_a_scheduled_message_tells_its_time(ask: Ask) -> None:
     assert sms["send_at"].endswith("Z")
 
 
-def test_pages_show_every_message_once_the_latest_first(ask: Ask) -> None:
+def test_pages_list_every_message_once_latest_first(ask: Ask) -> None:
     ids = [ask("POST", "/sms", RIDE | {"body": f"{n}"}).json["id"] for n in range(3)]
     rows = [{"to": "+2348012345678", "body": f"row {n}"} for n in range(5)] + [{"to": "1", "body": "bad"}]
     ids += [row["sms"]["id"] for row in ask("POST", "/sms/batch", {"from": "ACME", "messages": rows}).json["data"][:5]]
@@ -724,7 +730,7 @@ def test_pages_show_every_message_once_the_latest_first(ask: Ask) -> None:
     assert len(ask("GET", "/sms").json["data"]) == 10
 
 
-def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
+def test_keys_see_only_messages_of_their_account_and_mode(
     ask: Ask, world: World, running_gateway: RunningGateway, trial: str
 ) -> None:
     live, test = ask("POST", "/sms", RIDE).json["id"], ask("POST", "/sms", RIDE, key=trial).json["id"]
@@ -740,13 +746,13 @@ def test_an_account_sees_its_own_messages_and_a_test_key_only_tests(
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "limit=-1", "cursor=zz", "cursor=" + "g" * 32])
-def test_a_page_that_cannot_be_is_refused(ask: Ask, query: str) -> None:
+def test_an_invalid_limit_or_cursor_is_refused(ask: Ask, query: str) -> None:
     answer = ask("GET", f"/sms?{query}")
 
     assert (answer.status, answer.json["error"]["field"]) == (400, query.partition("=")[0])
 
 
-def test_a_scheduled_message_is_taken_back_once_and_its_money_returns(ask: Ask, world: World) -> None:
+def test_a_scheduled_message_is_cancelled_once_and_its_money_released(ask: Ask, world: World) -> None:
     id_ = ask("POST", "/sms", RIDE | {"send_at": soon(hours=1)}).json["id"]
 
     taken, again = ask("POST", f"/sms/{id_}/cancel"), ask("POST", f"/sms/{id_}/cancel")
@@ -759,7 +765,7 @@ def test_a_scheduled_message_is_taken_back_once_and_its_money_returns(ask: Ask, 
     assert world.balance() == 1_000_000
 
 
-def test_a_message_on_its_way_is_not_taken_back(ask: Ask) -> None:
+def test_a_queued_message_cannot_be_cancelled(ask: Ask) -> None:
     id_ = ask("POST", "/sms", RIDE).json["id"]
 
     answer = ask("POST", f"/sms/{id_}/cancel")
@@ -774,7 +780,7 @@ def test_a_message_on_its_way_is_not_taken_back(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(("number", "kind"), [("+2340000000002", "phone_invalid"), ("+2340000000004", "dnd_blocked")])
-def test_magic_numbers_refuse_tests_at_once(ask: Ask, trial: str, number: str, kind: str) -> None:
+def test_magic_numbers_refuse_messages_of_test_keys(ask: Ask, trial: str, number: str, kind: str) -> None:
     single = ask("POST", "/sms", RIDE | {"to": number}, key=trial)
     batch = ask("POST", "/sms/batch", {"from": "ACME", "messages": [{"to": number, "body": "x"}]}, key=trial)
 
@@ -782,18 +788,18 @@ def test_magic_numbers_refuse_tests_at_once(ask: Ask, trial: str, number: str, k
     assert batch.json["data"][0]["error"] == single.json["error"]
 
 
-def test_a_live_key_knows_no_magic(ask: Ask) -> None:
+def test_a_live_key_sends_to_magic_numbers(ask: Ask) -> None:
     assert ask("POST", "/sms", RIDE | {"to": "+2340000000002"}).status == 202
 
 
-def test_a_test_costs_nothing_and_meets_no_carrier(ask: Ask, world: World, trial: str) -> None:
+def test_a_test_message_is_free_and_uses_the_simulated_carrier(ask: Ask, world: World, trial: str) -> None:
     reported = ask("POST", "/sms", RIDE | {"to": "+2340000000001"}, key=trial).json
 
     assert (reported["test_mode"], reported["provider"], reported["cost"]["amount_kobo"]) == (True, "simulated", 0)
     assert world.balance() == 1_000_000
 
 
-def test_nothing_a_caller_may_send_makes_us_fail(ask: Ask) -> None:
+def test_no_field_value_causes_a_5xx_response(ask: Ask) -> None:
     values: list[object] = [None, True, 1, 1.5, [], {}, "x", "\u0000", "😀" * 2000]
     for value in values:
         for field in ("to", "from", "body", "template", "variables", "country", "send_at", "messages"):

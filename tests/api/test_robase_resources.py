@@ -1,4 +1,4 @@
-"""Robase's templates, sender ids and webhooks on the wire."""
+"""Robase's templates, sender ids and webhooks over HTTP."""
 
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +60,7 @@ def kind(answer: Answer) -> tuple[int, str, str | None]:
 # Templates ------------------------------------------------------------------------------------------------------
 
 
-def test_a_template_is_written_and_its_slug_stays_when_it_is_renamed(ask: Ask) -> None:
+def test_the_slug_of_a_template_is_unchanged_when_it_is_renamed(ask: Ask) -> None:
     made = ask("POST", "/sms-templates", RIDE)
     renamed = ask(
         "PATCH", f"/sms-templates/{made.json['id']}", {"name": "Arrival", "body": "{{if .late}}Late: {{end}}{{.eta}}"}
@@ -81,7 +81,7 @@ def test_a_template_is_written_and_its_slug_stays_when_it_is_renamed(ask: Ask) -
 
 
 @pytest.mark.parametrize("named", ["slug", "id", "uuid"])
-def test_a_message_says_what_its_template_says(ask: Ask, named: str) -> None:
+def test_a_message_is_rendered_from_its_template(ask: Ask, named: str) -> None:
     made = ask("POST", "/sms-templates", RIDE).json
     words = {"slug": made["slug"], "id": made["id"], "uuid": made["id"].removeprefix("tpl_")}
 
@@ -100,7 +100,7 @@ def test_a_message_says_what_its_template_says(ask: Ask, named: str) -> None:
     assert (reported.status, reported.json["body"]) == (202, "Hi Chidi {{.eta}} ${eta}, your ride arrives in 3 min.")
 
 
-def test_a_variable_that_is_missing_is_no_error(ask: Ask) -> None:
+def test_a_missing_variable_is_rendered_as_no_value(ask: Ask) -> None:
     ask("POST", "/sms-templates", RIDE)
 
     reported = ask("POST", "/sms", {"to": "+2348012345678", "from": "ACME", "template": "ride-arriving"})
@@ -108,7 +108,7 @@ def test_a_variable_that_is_missing_is_no_error(ask: Ask) -> None:
     assert reported.json["body"] == "Hi <no value>, your ride arrives in <no value> min."
 
 
-def test_a_batch_has_a_template_and_rows_may_have_another(ask: Ask) -> None:
+def test_rows_may_override_the_template_of_their_batch(ask: Ask) -> None:
     ask("POST", "/sms-templates", RIDE)
     ask("POST", "/sms-templates", {"name": "Short", "body": "In {{.eta}}."})
     rows = [
@@ -127,7 +127,7 @@ def test_a_batch_has_a_template_and_rows_may_have_another(ask: Ask) -> None:
     }
 
 
-def test_a_template_in_our_own_syntax_serves_too(ask: Ask, world: World) -> None:
+def test_a_template_in_merge_syntax_is_rendered(ask: Ask, world: World) -> None:
     set_template(world.rt, "acme", "ours", "Hello ${name}, ${x}")
 
     reported = ask(
@@ -137,7 +137,7 @@ def test_a_template_in_our_own_syntax_serves_too(ask: Ask, world: World) -> None
     assert reported.json["body"] == "Hello Ada, <no value>"
 
 
-def test_a_preview_sends_nothing(ask: Ask, world: World) -> None:
+def test_rendering_a_template_sends_no_message(ask: Ask, world: World) -> None:
     made = ask("POST", "/sms-templates", RIDE).json
     variables = {"driver_name": "Chidi", "eta": 3}
 
@@ -149,7 +149,7 @@ def test_a_preview_sends_nothing(ask: Ask, world: World) -> None:
     assert world.rows("SELECT id FROM messages") == []
 
 
-def test_a_text_that_grows_too_long_is_refused(ask: Ask) -> None:
+def test_a_text_too_long_after_rendering_is_refused(ask: Ask) -> None:
     made = ask("POST", "/sms-templates", RIDE).json
     variables = {"driver_name": "x" * 1600, "eta": 3}
     asked = {"to": "+2348012345678", "from": "ACME", "template": made["slug"], "variables": variables}
@@ -172,17 +172,17 @@ def test_a_text_that_grows_too_long_is_refused(ask: Ask) -> None:
         ({"name": 7, "body": "x"}, "name"),
     ],
 )
-def test_a_template_that_is_none_is_refused(ask: Ask, body: Any, field: str) -> None:
+def test_an_invalid_template_is_refused(ask: Ask, body: Any, field: str) -> None:
     assert kind(ask("POST", "/sms-templates", body)) == (400, "validation_error", field)
 
 
-def test_two_templates_have_not_one_name(ask: Ask) -> None:
+def test_a_template_with_the_slug_of_another_is_refused(ask: Ask) -> None:
     ask("POST", "/sms-templates", RIDE)
 
     assert kind(ask("POST", "/sms-templates", RIDE | {"name": "Ride: arriving!"})) == (409, "conflict", "name")
 
 
-def test_a_template_is_its_accounts_own(ask: Ask, scripted_vendor: str) -> None:
+def test_a_template_is_not_accessible_to_other_accounts(ask: Ask, scripted_vendor: str) -> None:
     made = ask("POST", "/sms-templates", RIDE).json
 
     assert ask("GET", "/sms-templates", key=scripted_vendor).json == {"data": []}
@@ -190,7 +190,7 @@ def test_a_template_is_its_accounts_own(ask: Ask, scripted_vendor: str) -> None:
         assert kind(ask(method, f"/sms-templates/{made['id']}{path}", {}, scripted_vendor)) == (404, "not_found", None)
 
 
-def test_a_template_is_deleted_once(ask: Ask) -> None:
+def test_a_deleted_template_is_answered_404(ask: Ask) -> None:
     made = ask("POST", "/sms-templates", RIDE).json
 
     first, second = (ask("DELETE", f"/sms-templates/{made['id']}") for _ in range(2))
@@ -201,7 +201,7 @@ def test_a_template_is_deleted_once(ask: Ask) -> None:
 # Sender ids -----------------------------------------------------------------------------------------------------
 
 
-def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(
+def test_a_sender_id_can_be_changed_until_it_is_approved(
     ask: Ask, world: World, running_gateway: RunningGateway
 ) -> None:
     made = ask("POST", "/sender-ids", SENDER)
@@ -227,7 +227,7 @@ def test_a_sender_id_waits_for_approval_and_may_be_mended_meanwhile(
     assert [each["sender_id"] for each in ask("GET", "/sender-ids").json["data"]] == ["ACME", "SHUTTLERS"]
 
 
-def test_a_sender_id_that_was_rejected_is_asked_for_again(ask: Ask, world: World) -> None:
+def test_a_rejected_sender_id_can_be_requested_again(ask: Ask, world: World) -> None:
     first = ask("POST", "/sender-ids", SENDER).json
     set_sender(world.rt, "acme", "SHUTTLERS", SenderState.REJECTED, "no such company")
     rejected = ask("GET", f"/sender-ids/{first['id']}").json
@@ -250,11 +250,11 @@ def test_a_sender_id_that_was_rejected_is_asked_for_again(ask: Ask, world: World
         ({"use_case": "a\0b"}, (400, "validation_error", "use_case")),
     ],
 )
-def test_a_sender_id_that_is_none_is_refused(ask: Ask, change: Any, fault: Any) -> None:
+def test_an_invalid_sender_id_is_refused(ask: Ask, change: Any, fault: Any) -> None:
     assert kind(ask("POST", "/sender-ids", SENDER | change)) == fault
 
 
-def test_a_sender_id_is_its_accounts_own(ask: Ask, scripted_vendor: str) -> None:
+def test_a_sender_id_is_not_accessible_to_other_accounts(ask: Ask, scripted_vendor: str) -> None:
     made = ask("POST", "/sender-ids", SENDER).json
 
     assert ask("GET", "/sender-ids", key=scripted_vendor).json == {"data": []}
@@ -266,7 +266,7 @@ def test_a_sender_id_is_its_accounts_own(ask: Ask, scripted_vendor: str) -> None
 # Webhooks -------------------------------------------------------------------------------------------------------
 
 
-def test_a_webhook_shows_its_secret_when_it_is_made_and_when_it_is_rotated(ask: Ask) -> None:
+def test_the_secret_of_a_webhook_is_returned_only_on_creation_and_rotation(ask: Ask) -> None:
     made = ask("POST", "/webhooks", HOOK)
     seen = ask("GET", f"/webhooks/{made.json['id']}")
     rotated = ask("POST", f"/webhooks/{made.json['id']}/rotate-secret")
@@ -287,7 +287,7 @@ def test_a_webhook_shows_its_secret_when_it_is_made_and_when_it_is_rotated(ask: 
     assert ask("GET", "/webhooks").json == {"data": [seen.json]}
 
 
-def test_a_webhook_is_changed_silenced_and_taken_away(ask: Ask, world: World) -> None:
+def test_a_webhook_is_updated_disabled_and_deleted(ask: Ask, world: World) -> None:
     made = ask("POST", "/webhooks", HOOK).json
 
     changed = ask("PATCH", f"/webhooks/{made['id']}", {"events": ["sms.sent"], "name": "other", "enabled": False})
@@ -312,7 +312,9 @@ def test_a_webhook_is_changed_silenced_and_taken_away(ask: Ask, world: World) ->
         ({"events": None}, "events"),
     ],
 )
-def test_a_webhook_that_cannot_be_called_is_refused(ask: Ask, settings: Settings, change: Any, field: str) -> None:
+def test_a_webhook_with_an_invalid_url_or_event_is_refused(
+    ask: Ask, settings: Settings, change: Any, field: str
+) -> None:
     made = ask("POST", "/webhooks", HOOK).json
 
     assert kind(ask("POST", "/webhooks", HOOK | change)) == (400, "validation_error", field)
@@ -320,7 +322,7 @@ def test_a_webhook_that_cannot_be_called_is_refused(ask: Ask, settings: Settings
         assert kind(ask("PATCH", f"/webhooks/{made['id']}", change)) == (400, "validation_error", field)
 
 
-def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world: World, scripted_vendor: str) -> None:
+def test_webhooks_of_other_accounts_and_dialects_are_answered_404(ask: Ask, world: World, scripted_vendor: str) -> None:
     made = ask("POST", "/webhooks", HOOK).json["id"]
     foreign, _ = webhook_endpoints.create(
         world.rt, world.account, DIALECTS[Vendor.WEBEX], HOOK["url"], verify=lambda *_: None
@@ -333,7 +335,7 @@ def test_webhooks_of_others_and_of_other_dialects_are_not_there(ask: Ask, world:
     assert str(UUID(made)) == made
 
 
-def test_an_account_has_so_many_webhooks_and_no_more(ask: Ask) -> None:
+def test_webhooks_beyond_the_limit_of_an_account_are_refused(ask: Ask) -> None:
     for _ in range(webhook_endpoints.MOST):
         assert ask("POST", "/webhooks", HOOK).status == 201
 
@@ -343,7 +345,7 @@ def test_an_account_has_so_many_webhooks_and_no_more(ask: Ask) -> None:
 # Audit log ------------------------------------------------------------------------------------------------------
 
 
-def test_what_a_key_changes_is_entered_in_the_audit_log_as_its_change(ask: Ask, world: World) -> None:
+def test_changes_by_an_api_key_are_recorded_in_the_audit_log(ask: Ask, world: World) -> None:
     made = ask("POST", "/sms-templates", RIDE)
     ask("GET", "/sms-templates")
     ask("DELETE", f"/sms-templates/{made.json['id']}")

@@ -37,7 +37,7 @@ def house_with(world: World) -> Iterator[Callable[..., RunningGateway]]:
         house.rt.close()
 
 
-def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(running_gateway: RunningGateway) -> None:
+def test_each_dialect_is_served_at_its_prefix_and_other_paths_are_404(running_gateway: RunningGateway) -> None:
     for dialect in Vendor:
         assert running_gateway.ask("GET", f"/{dialect}/nowhere").status in (401, 404)
     for path in ("/", "/nowhere", "/robasex/v1/sms", "//", "/v1/sms", "/ROBASE/v1/sms"):
@@ -46,7 +46,7 @@ def test_each_dialect_has_its_prefix_and_elsewhere_is_nothing(running_gateway: R
         assert "/robase" in answer.json["error"]["message"]
 
 
-def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Callable[..., RunningGateway]) -> None:
+def test_a_dialect_is_also_served_at_the_root_of_its_host_name(house_with: Callable[..., RunningGateway]) -> None:
     house = house_with(gateway_hosts={Vendor.ROBASE: "sms.acme.example"})
     headers = bearer(house)
 
@@ -56,7 +56,7 @@ def test_a_dialect_may_have_a_host_name_of_its_own(house_with: Callable[..., Run
     assert (by_host.status, by_prefix.status) == (202, 202)
 
 
-def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(
+def test_the_client_address_is_the_last_forwarded_one_that_is_not_a_trusted_proxy(
     house_with: Callable[..., RunningGateway],
 ) -> None:
     house = house_with(gateway_proxies=("127.0.0.0/8", "10.0.0.0/8"))
@@ -71,14 +71,14 @@ def test_the_address_that_counts_is_the_last_that_is_no_proxy_of_ours(
     assert ask("nonsense") != 202
 
 
-def test_a_proxy_that_is_no_network_is_told(world: World) -> None:
+def test_a_proxy_setting_that_is_not_a_network_is_a_configuration_error(world: World) -> None:
     rt = Runtime(world.rt.settings.model_copy(update={"gateway_proxies": ("the proxy",)}))
 
     with pytest.raises(ConfigurationError, match="POSTROAD_GATEWAY_PROXIES: the proxy"):
         Gateway(rt)
 
 
-def test_without_a_proxy_of_ours_nobody_says_where_he_is_from(running_gateway: RunningGateway) -> None:
+def test_x_forwarded_for_is_ignored_without_a_trusted_proxy(running_gateway: RunningGateway) -> None:
     headers = bearer(running_gateway, networks=["203.0.113.0/24"])
 
     answer = running_gateway.ask("POST", "/robase/v1/sms", SMS, {**headers, "X-Forwarded-For": "203.0.113.9"})
@@ -86,7 +86,7 @@ def test_without_a_proxy_of_ours_nobody_says_where_he_is_from(running_gateway: R
     assert answer.status in (401, 403)
 
 
-def test_a_body_that_is_too_large_is_not_read(running_gateway: RunningGateway) -> None:
+def test_a_body_with_a_too_large_content_length_is_refused_unread(running_gateway: RunningGateway) -> None:
     head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{"
     with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(head)
@@ -96,7 +96,7 @@ def test_a_body_that_is_too_large_is_not_read(running_gateway: RunningGateway) -
     assert b'"error"' in answer
 
 
-def test_many_calls_go_over_one_connection(running_gateway: RunningGateway) -> None:
+def test_pipelined_requests_on_one_connection_are_answered(running_gateway: RunningGateway) -> None:
     headers = "".join(f"{name}: {word}\r\n" for name, word in bearer(running_gateway, settings={"rate": 1000}).items())
     body = b'{"to":"+2348012345678","from":"ACME","body":"x"}'
     call = f"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -110,7 +110,7 @@ def test_many_calls_go_over_one_connection(running_gateway: RunningGateway) -> N
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/receipts/open"])
-def test_who_asks_before_he_sends_a_body_is_told_to_go_on(
+def test_expect_100_continue_is_answered_100_to_authenticated_callers(
     world: World, running_gateway: RunningGateway, path: str
 ) -> None:
     with world.rt.begin() as conn:
@@ -129,7 +129,7 @@ def test_who_asks_before_he_sends_a_body_is_told_to_go_on(
 
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/webex/v1/sms", "/solaris/v1/persons", "/receipts/nobody"])
-def test_who_shows_no_key_is_not_told_to_go_on(running_gateway: RunningGateway, path: str) -> None:
+def test_expect_100_continue_is_answered_401_without_a_key(running_gateway: RunningGateway, path: str) -> None:
     with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n".encode())
         answer = line.recv(1024)
@@ -137,7 +137,7 @@ def test_who_shows_no_key_is_not_told_to_go_on(running_gateway: RunningGateway, 
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-def test_who_asks_before_he_sends_too_much_is_refused_at_once(running_gateway: RunningGateway) -> None:
+def test_expect_100_continue_with_a_too_large_body_is_refused_at_once(running_gateway: RunningGateway) -> None:
     head = b"POST /robase/v1/sms HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n"
     with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
         line.sendall(head)
@@ -147,7 +147,9 @@ def test_who_asks_before_he_sends_too_much_is_refused_at_once(running_gateway: R
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "TRACE"])
-def test_health_is_read_and_nothing_else(running_gateway: RunningGateway, method: str) -> None:
+def test_the_health_check_answers_other_methods_than_get_and_head_with_405(
+    running_gateway: RunningGateway, method: str
+) -> None:
     refused = running_gateway.ask(method, "/healthz")
 
     assert (refused.status, refused.headers["allow"]) == (405, "GET")

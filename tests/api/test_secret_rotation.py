@@ -1,4 +1,4 @@
-"""The secret key is replaced while customers call: nothing of theirs is void meanwhile, and all of it moves over."""
+"""Rotation of the secret key during operation: keys, tokens and limits stay valid and are rehashed with the new key."""
 
 import json
 import re
@@ -155,7 +155,7 @@ def test_a_key_works_through_a_rotation_and_after_it(
 
 
 @pytest.mark.parametrize("dialect", HASHED)
-def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
+def test_an_api_key_first_used_after_the_rotation_is_rehashed(
     world: World, gateway: Gateway, secret: TypeSecret, dialect: Vendor
 ) -> None:
     call, known = CALLS[dialect]
@@ -173,7 +173,7 @@ def test_a_key_that_is_used_first_after_everything_was_sealed_anew_moves_over(
     assert secret("status") == (0, [])
 
 
-def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(
+def test_an_unused_api_key_is_invalid_without_the_old_secret_key(
     world: World, gateway: Gateway, secret: TypeSecret
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in Vendor}
@@ -186,7 +186,7 @@ def test_a_key_that_is_never_used_is_void_without_the_old_secret_key(
     assert statuses == dict.fromkeys(HASHED, 401) | {Vendor.TELESIGN: 404}
 
 
-def test_a_key_of_two_secret_keys_before_moves_over_too(world: World, gateway: Gateway) -> None:
+def test_an_api_key_hashed_two_secret_keys_ago_is_rehashed(world: World, gateway: Gateway) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
 
     for keys in ((NEWER, NEW, OLD), (NEWER,)):
@@ -194,9 +194,7 @@ def test_a_key_of_two_secret_keys_before_moves_over_too(world: World, gateway: G
             assert [CALLS[dialect][0](house, shown[dialect]).status for dialect in HASHED] == [200, 200, 200]
 
 
-def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_it(
-    world: World, gateway: Gateway
-) -> None:
+def test_an_api_key_without_a_secret_version_is_rehashed(world: World, gateway: Gateway) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
     world.run("UPDATE api_keys SET secret_version = NULL")
 
@@ -205,7 +203,7 @@ def test_a_key_from_before_secret_keys_had_versions_moves_over_whichever_hashed_
         assert behind(house.rt) == []
 
 
-def test_while_hosts_are_restarted_in_turn_a_key_that_moved_is_known_to_those_that_were_told_of_it(
+def test_during_a_rolling_restart_gateways_with_both_secret_keys_accept_a_rehashed_key(
     world: World, gateway: Gateway
 ) -> None:
     shown = {dialect: issue(world.rt, "acme", dialect).credentials for dialect in HASHED}
@@ -216,7 +214,7 @@ def test_while_hosts_are_restarted_in_turn_a_key_that_moved_is_known_to_those_th
         assert behind(second.rt) == []
 
 
-def test_a_token_from_before_is_good_until_it_ends(world: World, gateway: Gateway) -> None:
+def test_a_token_issued_before_the_rotation_is_valid_until_it_expires(world: World, gateway: Gateway) -> None:
     shown = issue(world.rt, "acme", Vendor.SOLARIS).credentials
     ended = authentication.make(shown["client_id"], datetime.now(UTC) - timedelta(seconds=2), Vault(OLD))
     with gateway(OLD) as house:
@@ -236,7 +234,9 @@ def test_a_token_from_before_is_good_until_it_ends(world: World, gateway: Gatewa
 
 
 @pytest.mark.parametrize("dialect", Vendor)
-def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: World, gateway: Gateway, dialect: Vendor) -> None:
+def test_revoked_and_wrong_keys_get_the_same_response_during_a_rotation(
+    world: World, gateway: Gateway, dialect: Vendor
+) -> None:
     call, _ = CALLS[dialect]
     revoked, other = (issue(world.rt, "acme", dialect) for _ in range(2))
     revoke(world.rt, "acme", revoked.id)
@@ -255,7 +255,7 @@ def test_what_is_no_key_is_refused_in_the_same_words_as_ever(world: World, gatew
     assert world.rows("SELECT DISTINCT secret_version FROM api_keys") == [Vault(OLD).id]
 
 
-def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: World, gateway: Gateway) -> None:
+def test_a_valid_key_that_is_refused_by_state_or_network_is_rehashed(world: World, gateway: Gateway) -> None:
     suspended = issue(world.rt, "acme", Vendor.ROBASE).credentials
     elsewhere = issue(world.rt, "acme", Vendor.WEBEX, networks=["203.0.113.0/24"]).credentials
 
@@ -266,7 +266,7 @@ def test_whoever_is_turned_away_with_the_right_key_has_it_moved_over_too(world: 
         assert behind(house.rt) == []
 
 
-def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: World, gateway: Gateway) -> None:
+def test_concurrent_requests_at_two_gateways_rehash_an_api_key(world: World, gateway: Gateway) -> None:
     known = [issue(world.rt, "acme", Vendor.ROBASE, settings={"rate": 1000}).credentials for _ in range(5)]
 
     with gateway(NEW, OLD) as one, gateway(NEW, OLD) as other, ThreadPoolExecutor(16) as pool:
@@ -279,7 +279,7 @@ def test_many_calls_at_once_at_two_gateways_move_a_key_over_once(world: World, g
     assert alone == [200] * 5
 
 
-def test_a_key_that_cannot_be_hashed_anew_still_works(world: World, gateway: Gateway) -> None:
+def test_an_api_key_that_cannot_be_rehashed_still_works(world: World, gateway: Gateway) -> None:
     taken, frozen = (issue(world.rt, "acme", Vendor.ROBASE).credentials for _ in range(2))
     # somebody has its new hash; and the other's row cannot be written
     handle = Vault(NEW).digest("key", Vendor.ROBASE, taken["api_key"]).hex()
@@ -303,7 +303,7 @@ def test_a_key_that_cannot_be_hashed_anew_still_works(world: World, gateway: Gat
     assert left == [taken["api_key"][-4:]]
 
 
-def test_a_code_in_flight_is_judged_as_before(world: World, gateway: Gateway) -> None:
+def test_a_code_sent_before_the_rotation_can_be_verified(world: World, gateway: Gateway) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN).credentials
     with gateway(OLD) as house:
         reference = send_code(house, shown).json["reference_id"]
@@ -323,7 +323,7 @@ def test_a_code_in_flight_is_judged_as_before(world: World, gateway: Gateway) ->
 
 
 @pytest.mark.parametrize("limit", [{"hard_cap": 1}, {"pause": 300}], ids=str)
-def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: World, gateway: Gateway, limit: Shown) -> None:
+def test_limits_of_a_number_used_before_the_rotation_stay_used(world: World, gateway: Gateway, limit: Shown) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN, settings=limit).credentials
 
     with gateway(OLD) as house:
@@ -335,7 +335,7 @@ def test_what_a_number_has_used_up_of_its_limits_stays_used_up(world: World, gat
     assert said(meanwhile) == said(refused)
 
 
-def test_what_a_number_uses_up_of_its_limits_meanwhile_is_used_up_afterwards(
+def test_limits_of_a_number_used_during_the_rotation_stay_used(
     world: World, gateway: Gateway, secret: TypeSecret
 ) -> None:
     shown = issue(world.rt, "acme", Vendor.TELESIGN, settings={"hard_cap": 1}).credentials

@@ -112,7 +112,9 @@ def test_a_verified_person_is_sent_a_message(world: World, bank: Partner, person
     assert world.rows("SELECT phone FROM persons") == [phone]
 
 
-def test_the_same_key_is_the_same_message_whatever_it_asks(world: World, bank: Partner, person: str) -> None:
+def test_a_repeated_idempotency_key_returns_the_first_response_whatever_the_body(
+    world: World, bank: Partner, person: str
+) -> None:
     word = str(uuid4())
     first = bank.send(person, idempotency_key=word)
     bank.number("DELETE", person)
@@ -128,7 +130,7 @@ def test_the_same_key_is_the_same_message_whatever_it_asks(world: World, bank: P
     assert len(texts(world)) == 1
 
 
-def test_another_partner_s_key_is_another_key(
+def test_idempotency_keys_of_two_partners_are_separate(
     world: World, running_gateway: RunningGateway, bank: Partner, person: str
 ) -> None:
     create_account(world.rt, "other", "NGN")
@@ -141,11 +143,11 @@ def test_another_partner_s_key_is_another_key(
     assert error(theirs) == (400, "Invalid person Id", "Unable to fetch the person Id")
 
 
-def test_a_person_nobody_knows_is_refused(bank: Partner) -> None:
+def test_an_unknown_person_is_refused(bank: Partner) -> None:
     assert error(bank.send("nobody")) == (400, "Invalid person Id", "Unable to fetch the person Id")
 
 
-def test_a_number_that_is_not_proven_is_sent_nothing(world: World, bank: Partner) -> None:
+def test_an_unverified_number_is_sent_no_message(world: World, bank: Partner) -> None:
     add_person(world.rt, "acme", "without")
     add_person(world.rt, "acme", "unproven", number())
 
@@ -154,7 +156,9 @@ def test_a_number_that_is_not_proven_is_sent_nothing(world: World, bank: Partner
     assert texts(world) == []
 
 
-def test_a_number_is_sent_so_much_and_no_more(world: World, running_gateway: RunningGateway, person: str) -> None:
+def test_messages_beyond_the_rate_limit_of_a_number_are_refused_and_replays_do_not_count(
+    world: World, running_gateway: RunningGateway, person: str
+) -> None:
     bank = partner(running_gateway, settings={"recipient_burst": 2, "recipient_seconds": 600})
     word = str(uuid4())
     [phone] = world.rows("SELECT phone FROM persons")
@@ -171,11 +175,11 @@ def test_a_number_is_sent_so_much_and_no_more(world: World, running_gateway: Run
     assert len(texts(world)) == 2
 
 
-def test_five_a_minute_is_what_a_number_is_sent(bank: Partner, person: str) -> None:
+def test_a_number_is_sent_at_most_five_messages_a_minute_by_default(bank: Partner, person: str) -> None:
     assert [bank.send(person).status for _ in range(6)] == [202] * 5 + [429]
 
 
-def test_a_key_s_sender_wins_over_the_account_s_first(
+def test_the_sender_of_a_key_overrides_the_first_sender_of_the_account(
     world: World, running_gateway: RunningGateway, person: str
 ) -> None:
     world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, 'Bank')", id=world.account)
@@ -186,9 +190,7 @@ def test_a_key_s_sender_wins_over_the_account_s_first(
     assert [sender for _, sender, _, _ in texts(world)] == ["ACME", "Bank"]
 
 
-def test_the_account_s_first_sender_is_the_first_for_the_number_s_country(
-    world: World, bank: Partner, person: str
-) -> None:
+def test_the_default_sender_is_the_first_one_approved_for_the_country(world: World, bank: Partner, person: str) -> None:
     world.run("UPDATE sender_ids SET countries = '{NG}'")
     for sender, countries in (("French", ["FR"]), ("German", ["AT", "DE"]), ("Later", [])):
         world.run(
@@ -208,13 +210,13 @@ def test_the_account_s_first_sender_is_the_first_for_the_number_s_country(
     assert error(refused) == (403, "unauthorized_action", "The partner has no sender to use.")
 
 
-def test_without_a_sender_nothing_goes(world: World, bank: Partner, person: str) -> None:
+def test_a_message_without_an_approved_sender_is_refused(world: World, bank: Partner, person: str) -> None:
     world.run("UPDATE sender_ids SET state = 'rejected'")
 
     assert error(bank.send(person)) == (403, "unauthorized_action", "The partner has no sender to use.")
 
 
-def test_an_empty_wallet_is_told_and_told_again(world: World, bank: Partner, person: str) -> None:
+def test_a_message_without_funds_is_refused_also_when_repeated(world: World, bank: Partner, person: str) -> None:
     world.run("UPDATE wallets SET balance = 0")
     word = str(uuid4())
 
@@ -223,7 +225,7 @@ def test_an_empty_wallet_is_told_and_told_again(world: World, bank: Partner, per
     assert found == [(403, "unauthorized_action", "The partner's funds do not cover the message.")] * 2
 
 
-def test_a_key_that_nobody_paid_for_sends_once_the_wallet_is_filled(world: World, bank: Partner, person: str) -> None:
+def test_an_unpaid_request_is_sent_when_it_is_repeated_after_a_top_up(world: World, bank: Partner, person: str) -> None:
     balance, word = world.balance(), str(uuid4())
     world.run("UPDATE wallets SET balance = 0")
     short = bank.send(person, idempotency_key=word)
@@ -236,7 +238,7 @@ def test_a_key_that_nobody_paid_for_sends_once_the_wallet_is_filled(world: World
     assert world.rows("SELECT count(*) FROM messages WHERE status IS DISTINCT FROM 'rejected'") == [1]
 
 
-def test_many_calls_at_once_share_their_questions(world: World, bank: Partner) -> None:
+def test_concurrent_requests_are_each_answered(world: World, bank: Partner) -> None:
     for each in range(20):
         add_person(world.rt, "acme", f"person{each}", number(), verified=True)
 
@@ -250,7 +252,7 @@ def test_many_calls_at_once_share_their_questions(world: World, bank: Partner) -
 # Tokens -------------------------------------------------------------------------------------------------------
 
 
-def test_a_client_may_show_itself_in_the_form(running_gateway: RunningGateway, bank: Partner) -> None:
+def test_client_credentials_are_accepted_in_the_form(running_gateway: RunningGateway, bank: Partner) -> None:
     shown = bank.credentials
     form = f"grant_type=client_credentials&client_id={shown['client_id']}&client_secret={shown['client_secret']}"
 
@@ -263,7 +265,7 @@ def test_a_client_may_show_itself_in_the_form(running_gateway: RunningGateway, b
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_wrong_secret_gets_no_token(bank: Partner) -> None:
+def test_a_wrong_client_id_or_secret_gets_no_token(bank: Partner) -> None:
     known = Partner(bank.gateway, bank.credentials)
     known.credentials = {**bank.credentials, "client_secret": "wrong"}
     unknown = Partner(bank.gateway, bank.credentials)
@@ -275,7 +277,7 @@ def test_a_wrong_secret_gets_no_token(bank: Partner) -> None:
         assert answer.headers["www-authenticate"].startswith("Basic")
 
 
-def test_a_revoked_key_voids_its_tokens_at_once(world: World, bank: Partner, person: str) -> None:
+def test_revoking_a_key_revokes_its_tokens_at_once(world: World, bank: Partner, person: str) -> None:
     [id_] = world.rows("SELECT id FROM api_keys")
     before = bank.send(person).status
 
@@ -286,14 +288,14 @@ def test_a_revoked_key_voids_its_tokens_at_once(world: World, bank: Partner, per
     assert bank.ask_token().json["error"] == "invalid_client"
 
 
-def test_a_suspended_partner_is_told_so(world: World, bank: Partner, person: str) -> None:
+def test_a_suspended_partner_is_refused(world: World, bank: Partner, person: str) -> None:
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
     assert error(bank.send(person))[:2] == (403, "unauthorized_partner")
     assert (bank.ask_token().status, bank.ask_token().json["error"]) == (400, "unauthorized_client")
 
 
-def test_a_key_for_sending_touches_no_person(running_gateway: RunningGateway, person: str) -> None:
+def test_a_key_with_the_sending_scope_cannot_change_persons(running_gateway: RunningGateway, person: str) -> None:
     sender = partner(running_gateway, scopes=["sending"])
 
     assert sender.send(person).status == 202
@@ -307,7 +309,7 @@ def test_a_key_for_sending_touches_no_person(running_gateway: RunningGateway, pe
 # Persons ------------------------------------------------------------------------------------------------------
 
 
-def test_a_number_is_added_proven_used_and_deleted(world: World, bank: Partner) -> None:
+def test_a_number_is_added_verified_used_and_deleted(world: World, bank: Partner) -> None:
     phone = number()
     made = bank.ask("POST", "/v1/persons", {"first_name": "Max", "last_name": "Mustermann"})
     who = made.json["id"]
@@ -336,7 +338,7 @@ def test_a_number_is_added_proven_used_and_deleted(world: World, bank: Partner) 
     assert error(bank.send(who))[0] == 409
 
 
-def test_the_code_goes_by_the_lane_of_codes_and_is_kept_nowhere_else(world: World, bank: Partner) -> None:
+def test_a_verification_code_has_the_otp_class_and_is_stored_only_as_a_hash(world: World, bank: Partner) -> None:
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
 
@@ -350,7 +352,7 @@ def test_the_code_goes_by_the_lane_of_codes_and_is_kept_nowhere_else(world: Worl
     assert code.encode() not in b"".join(world.rows("SELECT code_hash FROM challenges"))
 
 
-def test_three_wrong_codes_end_a_code_and_another_begins_anew(world: World, bank: Partner) -> None:
+def test_a_code_is_invalid_after_three_wrong_guesses_and_a_new_one_works(world: World, bank: Partner) -> None:
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
 
@@ -373,7 +375,7 @@ def test_three_wrong_codes_end_a_code_and_another_begins_anew(world: World, bank
     assert error(bank.number("POST", "somebody", "/authorize", number=phone))[:2] == (409, "validation_error")
 
 
-def test_a_code_that_is_too_old_proves_nothing(world: World, bank: Partner) -> None:
+def test_an_expired_code_is_refused(world: World, bank: Partner) -> None:
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
     bank.number("POST", "somebody", "/authorize", number=phone)
@@ -384,7 +386,7 @@ def test_a_code_that_is_too_old_proves_nothing(world: World, bank: Partner) -> N
     assert error(bank.number("POST", "somebody", "/confirm", number=phone, token=code))[:2] == (403, "invalid_tan")
 
 
-def test_the_guesses_at_a_code_are_counted_however_many_come_at_once(world: World, bank: Partner) -> None:
+def test_concurrent_guesses_at_a_code_are_all_counted(world: World, bank: Partner) -> None:
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
     bank.number("POST", "somebody", "/authorize", number=phone)
@@ -403,7 +405,7 @@ def test_the_guesses_at_a_code_are_counted_however_many_come_at_once(world: Worl
     assert bank.number("POST", "somebody", "/confirm", number=phone, token=code).status == 403
 
 
-def test_a_code_proves_no_number_that_came_after_it(world: World, bank: Partner) -> None:
+def test_a_code_does_not_verify_a_number_added_later(world: World, bank: Partner) -> None:
     phone, later = number(), number()
     add_person(world.rt, "acme", "somebody", phone)
     bank.number("POST", "somebody", "/authorize", number=phone)
@@ -416,7 +418,7 @@ def test_a_code_proves_no_number_that_came_after_it(world: World, bank: Partner)
     assert error(bank.number("POST", "somebody", "/confirm", number=phone, token=code))[:2] == (404, "model_not_found")
 
 
-def test_codes_count_against_what_a_number_is_sent(world: World, running_gateway: RunningGateway) -> None:
+def test_codes_count_towards_the_rate_limit_of_a_number(world: World, running_gateway: RunningGateway) -> None:
     bank = partner(running_gateway, settings={"recipient_burst": 1, "recipient_seconds": 600})
     phone = number()
     add_person(world.rt, "acme", "somebody", phone)
@@ -429,7 +431,7 @@ def test_codes_count_against_what_a_number_is_sent(world: World, running_gateway
     assert bank.number("POST", "somebody", "/confirm", number=phone, token=code).status == 201
 
 
-def test_a_number_gets_so_many_codes_an_hour_and_messages_all_the_same(
+def test_codes_beyond_the_hourly_cap_of_a_number_are_refused_and_messages_are_not(
     world: World, running_gateway: RunningGateway
 ) -> None:
     bank = partner(running_gateway, settings={"hard_cap": 2, "recipient_burst": 100})
@@ -446,7 +448,7 @@ def test_a_number_gets_so_many_codes_an_hour_and_messages_all_the_same(
     assert bank.send("somebody").status == 202
 
 
-def test_five_codes_an_hour_are_the_most_unless_the_key_says_otherwise(
+def test_the_default_hourly_cap_is_five_codes_a_number_and_test_keys_have_none(
     world: World, running_gateway: RunningGateway
 ) -> None:
     settings = {"recipient_burst": 100}
@@ -480,14 +482,14 @@ def test_a_person_has_one_number(world: World, bank: Partner, person: str) -> No
         ("POST", "/confirm", {"number": "+4915205555555", "token": "123456"}),
     ],
 )
-def test_what_is_not_there_is_not_found(bank: Partner, method: str, what: str, body: dict[str, Any]) -> None:
+def test_an_unknown_person_is_answered_404(bank: Partner, method: str, what: str, body: dict[str, Any]) -> None:
     for who in ("nobody", "a%00b", "%ff"):
         status, code, words = error(bank.number(method, who, what, **body))
         assert (status, code) == (404, "model_not_found")
         assert words.startswith("Couldn't find 'Solaris::Person' for id '")
 
 
-def test_another_number_than_the_person_s_is_not_found(bank: Partner, person: str) -> None:
+def test_a_number_that_is_not_the_person_s_is_answered_404(bank: Partner, person: str) -> None:
     other = number()
 
     for method, what, body in (
@@ -499,7 +501,9 @@ def test_another_number_than_the_person_s_is_not_found(bank: Partner, person: st
         assert error(bank.number(method, person, what, **body)) == (404, "model_not_found", words)
 
 
-def test_the_sandbox_s_number_is_proven_by_the_sandbox_s_code(world: World, running_gateway: RunningGateway) -> None:
+def test_a_test_key_verifies_the_sandbox_number_with_the_sandbox_code(
+    world: World, running_gateway: RunningGateway
+) -> None:
     sandbox, live = partner(running_gateway, test=True), partner(running_gateway)
     who = sandbox.ask("POST", "/v1/persons", {}).json["id"]
 
@@ -523,7 +527,7 @@ def test_the_sandbox_s_number_is_proven_by_the_sandbox_s_code(world: World, runn
         ("POST", "/confirm", {"token": "212212"}),
     ],
 )
-def test_a_test_key_changes_no_live_person(
+def test_a_test_key_cannot_change_a_live_person(
     world: World, running_gateway: RunningGateway, method: str, what: str, fields: dict[str, str] | None
 ) -> None:
     sandbox, live, phone = partner(running_gateway, test=True), partner(running_gateway), number()
@@ -541,7 +545,7 @@ def test_a_test_key_changes_no_live_person(
     assert sandbox.ask("GET", f"/v1/persons/{who}").json == {"id": who}
 
 
-def test_a_test_key_sees_no_live_person_s_number(running_gateway: RunningGateway, person: str) -> None:
+def test_a_test_key_cannot_read_the_number_of_a_live_person(running_gateway: RunningGateway, person: str) -> None:
     settings = {"recipient_burst": 1, "recipient_seconds": 600}
     sandbox, live = (partner(running_gateway, settings=settings, test=test) for test in (True, False))
     phone = live.number("GET", person).json["number"]
@@ -557,7 +561,7 @@ def test_a_test_key_sees_no_live_person_s_number(running_gateway: RunningGateway
     assert sandbox.number("GET", mine).json["number"] == own
 
 
-def test_a_test_key_sends_to_a_live_person_and_uses_up_nothing_of_his(
+def test_messages_of_a_test_key_do_not_count_towards_the_live_rate_limit(
     running_gateway: RunningGateway, person: str
 ) -> None:
     settings = {"recipient_burst": 2, "recipient_seconds": 600}
@@ -567,7 +571,7 @@ def test_a_test_key_sends_to_a_live_person_and_uses_up_nothing_of_his(
     assert live.send(person).status == 202
 
 
-def test_a_test_person_s_number_is_a_test_key_s_to_change_and_reaches_nobody(
+def test_a_test_key_manages_the_number_of_a_test_person_with_test_messages_only(
     world: World, running_gateway: RunningGateway
 ) -> None:
     sandbox = partner(running_gateway, test=True)
@@ -581,7 +585,7 @@ def test_a_test_person_s_number_is_a_test_key_s_to_change_and_reaches_nobody(
     assert [test for _, _, _, test in texts(world)] == [True]
 
 
-def test_a_live_key_proves_no_number_that_only_a_sandbox_has(world: World, bank: Partner) -> None:
+def test_a_live_key_cannot_verify_the_sandbox_number(world: World, bank: Partner) -> None:
     add_person(world.rt, "acme", "somebody", "+15550101")
 
     asked = bank.number("POST", "somebody", "/authorize", number="+15550101")
@@ -594,7 +598,7 @@ def test_a_live_key_proves_no_number_that_only_a_sandbox_has(world: World, bank:
 # Always in tune -----------------------------------------------------------------------------------------------
 
 
-def test_whatever_goes_wrong_is_said_in_the_vendor_s_envelope(running_gateway: RunningGateway, bank: Partner) -> None:
+def test_every_error_has_the_vendor_s_error_format(running_gateway: RunningGateway, bank: Partner) -> None:
     assert error(bank.ask("GET", "/v2/nothing"))[:2] == (404, "model_not_found")
     put = bank.ask("PUT", "/v1/sms/messages")
     assert error(put)[:2] == (405, "method_not_allowed")
@@ -612,7 +616,7 @@ def test_whatever_goes_wrong_is_said_in_the_vendor_s_envelope(running_gateway: R
     assert running_gateway.ask("GET", "/solaris/oauth2/token").json["error"] == "invalid_request"
 
 
-def test_our_own_fault_is_found_again_in_the_log(
+def test_an_internal_error_is_logged_with_the_id_of_the_response(
     world: World, bank: Partner, person: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.run('UPDATE api_keys SET settings = \'{"recipient_burst": "many"}\'')
@@ -625,7 +629,7 @@ def test_our_own_fault_is_found_again_in_the_log(
     assert answer.json["errors"][0]["id"] in line
 
 
-def test_a_database_that_is_away_is_an_answer_too(
+def test_a_database_error_is_answered_503_and_logged(
     world: World, bank: Partner, person: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.run("ALTER TABLE persons RENAME TO elsewhere")

@@ -1,4 +1,4 @@
-"""The submission service: concurrent requests are written together, each is answered by itself, repetitions alike."""
+"""The submission service: concurrent requests are written together, answered one by one, and replayed when repeated."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -51,9 +51,7 @@ async def all_of(submission: SubmissionService, sendings: list[SendRequest]) -> 
     return await asyncio.gather(*(submission.send(each) for each in sendings), return_exceptions=True)
 
 
-def test_calls_that_come_together_share_a_batch_and_are_answered_each(
-    world: World, at_submission: AtSubmission
-) -> None:
+def test_concurrent_requests_share_batches_and_are_each_answered(world: World, at_submission: AtSubmission) -> None:
     asked = [sending(world, f"+23480312345{place:02}", body="é" * place) for place in range(1, 81)]
 
     answers = at_submission(lambda submission: all_of(submission, asked))
@@ -68,7 +66,7 @@ def test_calls_that_come_together_share_a_batch_and_are_answered_each(
     assert len(world.rows("SELECT id FROM batches")) < len(asked) / 4
 
 
-def test_one_bad_number_is_its_own_callers_affair(world: World, at_submission: AtSubmission) -> None:
+def test_an_invalid_number_fails_only_its_own_request(world: World, at_submission: AtSubmission) -> None:
     asked = [sending(world), sending(world, "12"), sending(world, account="nobody")]
 
     good, bad, nobody = at_submission(lambda submission: all_of(submission, asked))
@@ -78,7 +76,9 @@ def test_one_bad_number_is_its_own_callers_affair(world: World, at_submission: A
     assert (nobody.messages, [each.code for each in nobody.refusals]) == ([None], [Code.ACCOUNT_UNKNOWN])
 
 
-def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: World, at_submission: AtSubmission) -> None:
+def test_concurrent_requests_with_one_idempotency_key_create_one_message(
+    world: World, at_submission: AtSubmission
+) -> None:
     asked = [sending(world, door="robase.send", idempotency_key="ride-7") for _ in range(50)]
 
     answers: list[Answered] = at_submission(lambda submission: all_of(submission, asked))
@@ -89,7 +89,9 @@ def test_fifty_at_once_under_one_key_are_one_message_and_one_answer(world: World
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_same_key_is_another_request_at_another_door(world: World, at_submission: AtSubmission) -> None:
+def test_the_same_idempotency_key_in_another_scope_is_another_request(
+    world: World, at_submission: AtSubmission
+) -> None:
     asked = [sending(world, door=door, idempotency_key="ride-7") for door in ("robase.send", "robase.batch", None)]
 
     answers = at_submission(lambda submission: all_of(submission, asked))
@@ -98,7 +100,7 @@ def test_the_same_key_is_another_request_at_another_door(world: World, at_submis
     assert not any(answer.replayed for answer in answers)
 
 
-def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(
+def test_a_request_written_but_not_billed_is_completed_when_it_is_repeated(
     world: World, at_submission: AtSubmission
 ) -> None:
     # written and committed, then its process was killed: not measured, not paid for, nobody answered
@@ -113,7 +115,7 @@ def test_who_died_before_paying_is_answered_all_the_same_when_asked_again(
     assert world.balance() == 1_000_000 - 400
 
 
-def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: World, at_submission: AtSubmission) -> None:
+def test_a_replayed_response_is_unchanged_after_the_message_was_sent(world: World, at_submission: AtSubmission) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1.0}, rank=1)
     world.add_carrier("beta", rank=2)
     asked = sending(world, door="robase.send", idempotency_key="ride-7")
@@ -128,7 +130,9 @@ def test_the_answer_stays_what_it_was_whatever_became_of_the_message(world: Worl
     assert again.messages == first.messages
 
 
-def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: World, at_submission: AtSubmission) -> None:
+def test_a_replay_takes_nothing_from_a_rate_limit_and_an_exhausted_one_refuses(
+    world: World, at_submission: AtSubmission
+) -> None:
     once = (LimitTake(f"test:{uuid4()}", rate=0.001, burst=1),)
     keyed = {"door": "solaris", "idempotency_key": "k1"}
 
@@ -146,7 +150,9 @@ def test_a_replay_spends_no_limit_and_a_spent_limit_refuses(world: World, at_sub
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_what_goes_alone_because_of_another_takes_its_limits_once(world: World, at_submission: AtSubmission) -> None:
+def test_requests_retried_alone_after_a_failed_micro_batch_take_their_limits_once(
+    world: World, at_submission: AtSubmission
+) -> None:
     # no column holds so many attempts: a fault of ours, that spoils it for all who came together
     order = world.order(message_class="otp")
     broken = Challenge(world.rt.new_ids(), world.account, None, b"", 100_000, datetime.now(UTC))
@@ -175,7 +181,7 @@ def test_what_goes_alone_because_of_another_takes_its_limits_once(world: World, 
     assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
-def test_without_money_the_answer_says_so(world: World, at_submission: AtSubmission) -> None:
+def test_a_message_that_the_wallet_does_not_cover_is_refused(world: World, at_submission: AtSubmission) -> None:
     world.run("UPDATE wallets SET balance = 500")
 
     first, second = at_submission(lambda submission: all_of(submission, [sending(world), sending(world)]))
@@ -183,7 +189,9 @@ def test_without_money_the_answer_says_so(world: World, at_submission: AtSubmiss
     assert {each.messages[0].refusal for each in (first, second)} == {None, Code.INSUFFICIENT_FUNDS}
 
 
-def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: World, at_submission: AtSubmission) -> None:
+def test_the_results_of_a_large_order_are_in_the_order_of_its_recipients(
+    world: World, at_submission: AtSubmission
+) -> None:
     numbers = [f"+2348031{place:06}" for place in range(2500)]
     numbers[7] = "nonsense"
 
@@ -194,9 +202,7 @@ def test_a_large_order_goes_alone_and_is_answered_in_its_order(world: World, at_
     assert [refusal.index for refusal in answer.refusals] == [7]
 
 
-def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_own(
-    world: World, at_submission: AtSubmission
-) -> None:
+def test_concurrent_lookups_share_one_query_and_fail_separately(world: World, at_submission: AtSubmission) -> None:
     runs, sent = [], [sending(world, f"+23480312345{place:02}") for place in range(8)]
     no_such = ApiResponse(404, b"")
 
@@ -220,7 +226,9 @@ def test_what_depends_on_something_found_travels_together_and_each_fault_is_its_
     assert len(world.rows("SELECT id FROM batches")) == 1
 
 
-def test_where_money_is_short_codes_are_kept_all_the_same(world: World, at_submission: AtSubmission) -> None:
+def test_challenges_are_stored_also_when_the_wallet_does_not_cover_all_messages(
+    world: World, at_submission: AtSubmission
+) -> None:
     # the second is short of money, so both go the long way; what was opened on the short one is open there too
     world.run("UPDATE wallets SET balance = 500")
     ends = datetime.now(UTC) + timedelta(minutes=5)

@@ -102,7 +102,7 @@ def carry(world: World) -> None:
 
 
 @pytest.mark.parametrize("method", [None, "Basic"])
-def test_the_vendors_client_sends_checks_and_completes(customer: Customer, world: World, method: str | None) -> None:
+def test_the_vendors_client_sends_verifies_and_completes(customer: Customer, world: World, method: str | None) -> None:
     client = customer.client(method)
 
     sent = client.sms(NUMBER, template="Your code is $$CODE$$", ucid="ATCK", language="en-US")
@@ -144,9 +144,7 @@ def test_the_vendors_client_sends_checks_and_completes(customer: Customer, world
 
 
 @pytest.mark.parametrize("method", [None, "Basic"])
-def test_the_vendors_client_is_told_when_guesses_are_used_up(
-    customer: Customer, world: World, method: str | None
-) -> None:
+def test_a_code_is_refused_after_the_maximum_of_attempts(customer: Customer, world: World, method: str | None) -> None:
     client = customer.client(method)
     reference = client.sms(NUMBER).json["reference_id"]
     code = code_of(world, reference)
@@ -162,7 +160,7 @@ def test_the_vendors_client_is_told_when_guesses_are_used_up(
     assert client.status(reference).json["verify"] == {"code_state": "UNKNOWN", "code_entered": ""}
 
 
-def test_the_vendors_client_is_told_when_a_code_has_expired(customer: Customer, world: World) -> None:
+def test_an_expired_code_has_the_state_expired(customer: Customer, world: World) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
     world.run("UPDATE challenges SET expires_at = now()")
@@ -170,7 +168,7 @@ def test_the_vendors_client_is_told_when_a_code_has_expired(customer: Customer, 
     assert client.status(reference, verify_code=code_of(world, reference)).json["verify"]["code_state"] == "EXPIRED"
 
 
-def test_a_customers_own_code_is_sent_and_checked(customer: Customer, world: World) -> None:
+def test_a_code_given_in_the_request_is_sent_and_verified(customer: Customer, world: World) -> None:
     client = customer.client()
 
     reference = client.sms(NUMBER, verify_code="007", template="Code: $$CODE$$").json["reference_id"]
@@ -179,7 +177,7 @@ def test_a_customers_own_code_is_sent_and_checked(customer: Customer, world: Wor
     assert client.status(reference, verify_code="007").json["verify"]["code_state"] == "VALID"
 
 
-def test_how_long_and_how_often_is_set_on_the_key(others: MakeCustomer, world: World) -> None:
+def test_validity_attempts_and_text_length_are_settings_of_the_key(others: MakeCustomer, world: World) -> None:
     client = others(settings={"max_attempts": 1, "validity": 3600, "max_text": 1600}).client()
 
     sent = client.sms(NUMBER, template="x" * 1000 + "$$CODE$$")
@@ -193,7 +191,7 @@ def test_how_long_and_how_often_is_set_on_the_key(others: MakeCustomer, world: W
 # What is sent ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_goes_as_a_code_and_no_longer_than_its_code_is_good(customer: Customer, world: World) -> None:
+def test_a_message_has_the_otp_class_and_the_validity_of_its_code(customer: Customer, world: World) -> None:
     customer.client().sms(NUMBER)
 
     [row] = world.rows(
@@ -224,13 +222,17 @@ def test_a_message_goes_as_a_code_and_no_longer_than_its_code_is_good(customer: 
         ({"template": "  first\nsecond $$CODE$$ "}, "  first\nsecond 4711 "),
     ],
 )
-def test_the_text_is_the_customers_or_ours(customer: Customer, world: World, fields: dict[str, str], text: str) -> None:
+def test_the_text_is_the_template_or_the_default_of_the_language(
+    customer: Customer, world: World, fields: dict[str, str], text: str
+) -> None:
     reference = customer.client().sms(NUMBER, verify_code="4711", **fields).json["reference_id"]
 
     assert text_of(world, reference) == text
 
 
-def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, others: MakeCustomer, world: World) -> None:
+def test_an_unregistered_sender_is_replaced_by_the_default_one(
+    customer: Customer, others: MakeCustomer, world: World
+) -> None:
     with_default = others(settings={"sender": "KEYS"})
     for sender in ("SECOND", "KEYS"):
         world.run(
@@ -249,7 +251,7 @@ def test_a_sender_that_is_not_ours_is_silently_another(customer: Customer, other
     assert world.rows("SELECT sender FROM messages ORDER BY id") == ["SECOND", "ACME", "KEYS", "SECOND"]
 
 
-def test_the_same_request_twice_is_two_messages(customer: Customer, world: World) -> None:
+def test_a_repeated_request_creates_a_second_message(customer: Customer, world: World) -> None:
     client = customer.client()
 
     references = {client.sms(NUMBER, verify_code="4711").json["reference_id"] for _ in range(2)}
@@ -258,7 +260,7 @@ def test_the_same_request_twice_is_two_messages(customer: Customer, world: World
     assert world.rows("SELECT count(*) FROM messages") == [2]
 
 
-def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: MakeCustomer, world: World) -> None:
+def test_messages_of_a_test_key_are_free_and_use_the_simulated_carrier(others: MakeCustomer, world: World) -> None:
     before = world.balance()
 
     others(test=True).client().sms(NUMBER)
@@ -268,7 +270,7 @@ def test_a_test_key_sends_to_the_simulated_carrier_and_costs_nothing(others: Mak
     assert world.balance() == before
 
 
-def test_a_test_key_and_a_live_one_see_and_touch_nothing_of_each_other(
+def test_live_and_test_keys_cannot_access_transactions_of_each_other(
     customer: Customer, others: MakeCustomer, world: World
 ) -> None:
     live, trial = customer.client(), others(test=True).client()
@@ -294,7 +296,7 @@ def error_of(answer: Answer) -> tuple[int, int]:
 BODY = urlencode({"phone_number": NUMBER})
 
 
-def test_who_shows_nothing_is_told_so_with_a_reference_only_when_he_sends(customer: Customer) -> None:
+def test_a_missing_authorization_header_is_refused_with_a_reference_id_only_on_post(customer: Customer) -> None:
     sent = customer.ask("POST", "/v1/verify/sms", BODY, {})
     asked = customer.ask("GET", "/v1/verify/0123456789ABCDEF0123456789ABCDEF", None, {})
 
@@ -308,19 +310,19 @@ def test_who_shows_nothing_is_told_so_with_a_reference_only_when_he_sends(custom
         assert (answer.json["status"]["code"], answer.json["status"]["description"]) == (501, "Not authorized")
 
 
-def test_a_customer_we_do_not_have_is_told_what_one_with_a_wrong_key_is(customer: Customer) -> None:
+def test_an_unknown_customer_id_gets_the_same_error_as_a_wrong_key(customer: Customer) -> None:
     for method, code in ((None, -30006), ("Basic", -30015)):
         answer = customer.client(method, id_="FFFFFFFF-EEEE-DDDD-1234-AB1234567890").sms(NUMBER)
         assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, code)
 
 
-def test_a_revoked_key_is_no_customer(customer: Customer, world: World) -> None:
+def test_a_revoked_key_is_refused(customer: Customer, world: World) -> None:
     world.run("UPDATE api_keys SET revoked_at = now()")
 
     assert customer.client().sms(NUMBER).json["errors"][0]["code"] == -30006
 
 
-def test_a_suspended_account_is_told_so_once_its_signature_holds(customer: Customer, world: World) -> None:
+def test_a_suspended_account_gets_its_own_error_only_with_a_valid_signature(customer: Customer, world: World) -> None:
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
     reported = [customer.client(secret=word).sms(NUMBER).json["errors"][0]["code"] for word in (None, "d3Jvbmc=")]
@@ -328,7 +330,7 @@ def test_a_suspended_account_is_told_so_once_its_signature_holds(customer: Custo
     assert reported == [-30001, -30006]
 
 
-def test_a_wrong_key_is_invalid(customer: Customer) -> None:
+def test_a_wrong_key_is_refused_with_401(customer: Customer) -> None:
     signed = customer.client(secret="d3Jvbmc=").sms(NUMBER)
     shown = customer.client("Basic", secret="d3Jvbmc=").sms(NUMBER)
 
@@ -338,7 +340,7 @@ def test_a_wrong_key_is_invalid(customer: Customer) -> None:
     assert "signature_string" not in shown.json
 
 
-def test_a_key_may_be_kept_to_networks(others: MakeCustomer) -> None:
+def test_a_key_is_refused_outside_its_networks(others: MakeCustomer) -> None:
     elsewhere, here = others(networks=["203.0.113.0/24"]), others(networks=["127.0.0.0/8"])
 
     answer = elsewhere.client().sms(NUMBER)
@@ -350,20 +352,20 @@ def test_a_key_may_be_kept_to_networks(others: MakeCustomer) -> None:
     assert here.client().sms(NUMBER).status_code == 200
 
 
-def test_a_key_for_something_else_is_not_enabled(others: MakeCustomer, world: World) -> None:
+def test_a_key_without_the_scope_is_refused_as_not_enabled(others: MakeCustomer, world: World) -> None:
     other = others()
     world.run("UPDATE api_keys SET scopes = '{billing}'")
 
     assert error_of(other.ask("POST", "/v1/verify/sms", BODY)) == (401, -20002)
 
 
-def test_an_account_without_a_sender_is_not_enabled(customer: Customer, world: World) -> None:
+def test_an_account_without_a_sender_is_refused_as_not_enabled(customer: Customer, world: World) -> None:
     world.run("DELETE FROM sender_ids")
 
     assert error_of(customer.ask("POST", "/v1/verify/sms", BODY)) == (401, -20002)
 
 
-def test_a_nonce_is_good_once(customer: Customer) -> None:
+def test_a_nonce_is_accepted_once(customer: Customer) -> None:
     headers = customer.signed("POST", "/v1/verify/sms", BODY, nonce=str(uuid4()))
 
     assert customer.ask("POST", "/v1/verify/sms", BODY, headers).status == 200
@@ -373,7 +375,7 @@ def test_a_nonce_is_good_once(customer: Customer) -> None:
     assert again.json["status"]["code"] == 501
 
 
-def test_a_forger_burns_no_nonce(customer: Customer) -> None:
+def test_a_forged_signature_does_not_use_up_its_nonce(customer: Customer) -> None:
     nonce = str(uuid4())
     forged = {
         **customer.signed("POST", "/v1/verify/sms", BODY, nonce=nonce),
@@ -389,7 +391,7 @@ def test_a_forger_burns_no_nonce(customer: Customer) -> None:
     )
 
 
-def test_a_date_of_an_hour_ago_is_out_of_range(customer: Customer) -> None:
+def test_a_date_of_an_hour_ago_is_refused(customer: Customer) -> None:
     old = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
 
     headers = customer.signed("POST", "/v1/verify/sms", BODY, date_rfc2616=old)
@@ -397,7 +399,7 @@ def test_a_date_of_an_hour_ago_is_out_of_range(customer: Customer) -> None:
     assert error_of(customer.ask("POST", "/v1/verify/sms", BODY, headers)) == (401, -30010)
 
 
-def test_the_bytes_are_signed_and_not_what_they_mean(customer: Customer, world: World) -> None:
+def test_the_signature_covers_the_raw_body(customer: Customer, world: World) -> None:
     for body in (f"phone_number={NUMBER}&template=a%20b+c%2b", f"template=x&phone_number=%2B{NUMBER}&x=%zz"):
         assert customer.ask("POST", "/v1/verify/sms", body).status == 200
     assert world.rows("SELECT body FROM messages ORDER BY id") == ["a b c+", "x"]
@@ -411,7 +413,7 @@ class TestWithoutValkey:
         """Settings that name a Valkey which is not there."""
         return settings.model_copy(update={"valkey_url": SecretStr("redis://127.0.0.1:1/0")})
 
-    def test_signed_calls_are_turned_away(self, customer: Customer) -> None:
+    def test_signed_requests_are_refused(self, customer: Customer) -> None:
         reference = "0123456789ABCDEF0123456789ABCDEF"
         answers = [
             customer.ask("POST", "/v1/verify/sms", BODY),
@@ -422,14 +424,14 @@ class TestWithoutValkey:
         assert [error_of(each) for each in answers] == [(500, -90001), (503, -90001), (503, -90001)]
         assert answers[0].json["errors"][0]["description"] == "System Unavailable, please try again later."
 
-    def test_a_key_shown_as_a_password_still_sends(self, customer: Customer) -> None:
+    def test_requests_with_basic_authentication_are_accepted(self, customer: Customer) -> None:
         assert customer.client("Basic").sms(NUMBER).status_code == 200
 
 
 # Limits ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_customer_who_calls_too_often_is_told_so(others: MakeCustomer) -> None:
+def test_requests_beyond_the_rate_of_a_key_are_refused_with_429(others: MakeCustomer) -> None:
     client = others(settings={"rate": 0.01, "burst": 2, "hard_cap": 1000}).client()
 
     answers = [client.sms(f"23480123456{n}0") for n in range(4)]
@@ -440,7 +442,9 @@ def test_a_customer_who_calls_too_often_is_told_so(others: MakeCustomer) -> None
     assert "Retry-After" not in answers[2].headers
 
 
-def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: MakeCustomer, world: World) -> None:
+def test_codes_beyond_the_hard_cap_of_a_number_are_refused_however_it_is_written(
+    others: MakeCustomer, world: World
+) -> None:
     client = others(settings={"hard_cap": 2}).client()
 
     answers = [client.sms(number) for number in (NUMBER, f"+{NUMBER}", "234 801 234 5678", "2348012345679")]
@@ -452,7 +456,7 @@ def test_a_number_gets_so_many_codes_an_hour_however_it_is_written(others: MakeC
     assert world.rows("SELECT count(*) FROM challenges") == [3]
 
 
-def test_a_number_may_be_given_a_pause(others: MakeCustomer) -> None:
+def test_a_second_code_within_the_pause_of_the_key_is_refused(others: MakeCustomer) -> None:
     client = others(settings={"pause": 30}).client()
 
     answers = [client.sms(NUMBER) for _ in range(2)]
@@ -461,7 +465,7 @@ def test_a_number_may_be_given_a_pause(others: MakeCustomer) -> None:
     assert answers[1].json["errors"][0]["code"] == -40007
 
 
-def test_five_codes_an_hour_unless_the_key_says_otherwise(others: MakeCustomer) -> None:
+def test_the_default_hard_cap_is_five_codes_an_hour(others: MakeCustomer) -> None:
     client = others().client()
 
     assert [client.sms(NUMBER).status_code for _ in range(6)] == [200] * 5 + [429]
@@ -482,7 +486,7 @@ def test_a_trial_customer_sends_to_verified_numbers_only(others: MakeCustomer) -
     ]
 
 
-def test_an_empty_wallet_is_told_when_it_sends(customer: Customer, world: World) -> None:
+def test_a_message_without_funds_is_refused_with_400(customer: Customer, world: World) -> None:
     world.run("UPDATE wallets SET balance = 0")
     sent = customer.client().sms(NUMBER)
 
@@ -494,7 +498,7 @@ def test_an_empty_wallet_is_told_when_it_sends(customer: Customer, world: World)
     assert (asked.status_code, asked.json["status"]["code"]) == (200, 500)
 
 
-def test_a_number_that_nobody_serves_is_refused(customer: Customer, world: World) -> None:
+def test_a_number_without_a_route_is_refused(customer: Customer, world: World) -> None:
     world.run("DELETE FROM routes")
 
     sent = customer.client().sms(NUMBER)
@@ -506,7 +510,9 @@ def test_a_number_that_nobody_serves_is_refused(customer: Customer, world: World
 @pytest.mark.parametrize(
     "url", ["https://127.0.0.1/hook", "https://10.1.2.3/", "https://localhost/x", "http://example.com/x"]
 )
-def test_a_callback_into_our_own_house_is_refused(customer: Customer, url: str, world: World) -> None:
+def test_a_callback_url_to_a_private_address_or_over_http_is_refused(
+    customer: Customer, url: str, world: World
+) -> None:
     answer = customer.client().sms(NUMBER, callback_url=url)
 
     assert answer.status_code == 400
@@ -515,7 +521,7 @@ def test_a_callback_into_our_own_house_is_refused(customer: Customer, url: str, 
     assert world.rows("SELECT count(*) FROM messages") == [0]
 
 
-def test_a_callback_is_kept_for_the_report(customer: Customer, world: World) -> None:
+def test_the_callback_url_is_stored_for_the_delivery_report(customer: Customer, world: World) -> None:
     reference = customer.client().sms(NUMBER, callback_url="https://example.com/hook").json["reference_id"]
     carry(world)
 
@@ -543,7 +549,7 @@ def test_a_callback_is_kept_for_the_report(customer: Customer, world: World) -> 
         ("PUT", "/v1/verify/completion/0123456789ABCDEF0123456789ABCDEF", 404, -10001),
     ],
 )
-def test_every_path_is_answered_in_their_shape(
+def test_unknown_paths_methods_and_references_are_refused_in_the_vendors_format(
     customer: Customer, method: str, path: str, status: int, code: int
 ) -> None:
     answer = customer.ask(method, path, "" if method in ("POST", "PUT") else None)
@@ -553,7 +559,7 @@ def test_every_path_is_answered_in_their_shape(
     assert set(answer.json) == {"reference_id", "sub_resource", "errors", "status"}
 
 
-def test_a_body_that_is_no_form_or_too_large_is_answered_in_their_shape(customer: Customer) -> None:
+def test_a_body_of_another_media_type_or_too_large_is_refused_in_the_vendors_format(customer: Customer) -> None:
     headers = {**customer.signed("POST", "/v1/verify/sms", "{}"), "Content-Type": "application/json"}
     basic = {**customer.signed("POST", "/v1/verify/sms", "{}", auth_method="Basic"), "Content-Type": "application/json"}
 
@@ -574,7 +580,7 @@ def test_a_transaction_of_another_customer_is_not_found(customer: Customer, worl
     assert world.rows("SELECT attempts, completed_at FROM challenges") == [(0, None)]
 
 
-def test_after_twelve_hours_a_transaction_has_expired(customer: Customer, world: World) -> None:
+def test_a_transaction_expires_after_twelve_hours(customer: Customer, world: World) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
 
@@ -597,7 +603,7 @@ def test_after_twelve_hours_a_transaction_has_expired(customer: Customer, world:
     ],
 )
 @pytest.mark.unsound("its end is written by hand")
-def test_where_a_message_stands_is_told(
+def test_the_status_of_a_message_is_returned_with_its_time(
     customer: Customer, world: World, status: str, error: str | None, code: int, words: str
 ) -> None:
     client = customer.client()
@@ -614,7 +620,7 @@ def test_where_a_message_stands_is_told(
     assert datetime.fromisoformat(reported["updated_on"]) == final
 
 
-def test_a_message_that_no_carrier_takes_in_time_has_expired(customer: Customer, world: World) -> None:
+def test_a_message_not_sent_within_its_validity_has_the_status_expired(customer: Customer, world: World) -> None:
     client = customer.client()
     reference = client.sms(NUMBER).json["reference_id"]
     world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
@@ -623,7 +629,7 @@ def test_a_message_that_no_carrier_takes_in_time_has_expired(customer: Customer,
     assert client.status(reference).json["status"]["code"] == 221
 
 
-def test_many_at_once_are_each_answered(customer: Customer, world: World) -> None:
+def test_concurrent_requests_are_each_answered(customer: Customer, world: World) -> None:
     with ThreadPoolExecutor(8) as crowd:
         found = list(
             crowd.map(lambda n: customer.ask("POST", "/v1/verify/sms", f"phone_number=23480123{n:05}"), range(40))

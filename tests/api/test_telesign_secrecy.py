@@ -1,4 +1,4 @@
-"""A code that came in is nowhere any more: in no row, no log, nothing that waits at the broker."""
+"""A verification code is erased once its message is final: it is in no row, no log, and no key of the broker."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def carry(world: World) -> None:
     assert settle_on_arrival(world.rt, reported) == len(reported) > 0
 
 
-def test_a_code_that_came_in_is_nowhere_any_more(
+def test_a_code_is_erased_from_rows_logs_and_the_broker_after_delivery(
     client: VerifyClient, world: World, pair: development.EmbeddedServers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -88,7 +88,7 @@ def test_a_code_that_came_in_is_nowhere_any_more(
         assert kept_by(valkey, NUMBER) == []
 
 
-def test_what_is_left_of_a_text_is_its_length(client: VerifyClient, world: World) -> None:
+def test_a_delivered_text_is_replaced_with_asterisks_of_its_length(client: VerifyClient, world: World) -> None:
     client.sms(NUMBER, verify_code=CODE, template="Ihr Code lautet $$CODE$$ €")
 
     carry(world)

@@ -1,4 +1,4 @@
-"""Who has not shown who he is costs neither the event loop, nor the memory, nor the room of those who have."""
+"""Unauthenticated callers cannot occupy the event loop, the memory or the connections that authenticated ones need."""
 
 import asyncio
 import gzip
@@ -68,7 +68,7 @@ def packed() -> bytes:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_compressed_body_is_refused_before_anything_is_unpacked(running_gateway: RunningGateway, path: str) -> None:
+def test_a_compressed_body_is_refused_before_it_is_decompressed(running_gateway: RunningGateway, path: str) -> None:
     received = asked(running_gateway, spell("POST", path, [("Content-Encoding", "gzip")], packed()))
 
     assert received.status == 415
@@ -104,7 +104,7 @@ def test_a_compressed_body_is_refused_before_anything_is_unpacked(running_gatewa
         ),
     ],
 )
-def test_a_known_callers_body_may_not_be_compressed_either(
+def test_a_compressed_body_of_an_authenticated_caller_is_refused(
     world: World, running_gateway: RunningGateway, headers: list[tuple[str, str]]
 ) -> None:
     body = zlib.compress(json.dumps(SMS).encode())
@@ -119,7 +119,9 @@ def test_a_known_callers_body_may_not_be_compressed_either(
 
 
 @pytest.mark.parametrize("word", ["identity", "Identity", ""])
-def test_a_body_that_is_said_to_be_as_it_is_is_read(world: World, running_gateway: RunningGateway, word: str) -> None:
+def test_a_body_with_content_encoding_identity_is_accepted(
+    world: World, running_gateway: RunningGateway, word: str
+) -> None:
     answer = running_gateway.ask("POST", "/robase/v1/sms", SMS, robase(world) | {"Content-Encoding": word})
 
     assert answer.status == 202
@@ -127,7 +129,7 @@ def test_a_body_that_is_said_to_be_as_it_is_is_read(world: World, running_gatewa
 
 @pytest.mark.parametrize("path", ["/robase/v1/sms", "/healthz", "/receipts/nobody"])
 @pytest.mark.parametrize("headers", ["Content-Encoding: gzip\r\n", ""])
-def test_nothing_of_a_refused_body_is_read_on(running_gateway: RunningGateway, path: str, headers: str) -> None:
+def test_the_body_of_a_refused_request_is_not_read(running_gateway: RunningGateway, path: str, headers: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {2**30}\r\n\r\n".encode()
 
     with socket.create_connection(("127.0.0.1", running_gateway.port), 20) as line:
@@ -146,7 +148,9 @@ def test_nothing_of_a_refused_body_is_read_on(running_gateway: RunningGateway, p
     assert taken < 64 * MIB
 
 
-def test_while_the_refused_send_on_others_are_answered(world: World, running_gateway: RunningGateway) -> None:
+def test_requests_are_answered_while_refused_callers_keep_sending(
+    world: World, running_gateway: RunningGateway
+) -> None:
     headers, body = robase(world, settings={"rate": 1000}), packed()
     raw = spell("POST", "/healthz", [("Content-Encoding", "gzip")], body)
 
@@ -178,7 +182,9 @@ def _pouring(house: RunningGateway, raw: bytes) -> Iterator[socket.socket]:
         yield line
 
 
-def test_strangers_with_large_bodies_keep_no_known_caller_out(world: World, running_gateway: RunningGateway) -> None:
+def test_large_unauthenticated_bodies_do_not_block_authenticated_callers(
+    world: World, running_gateway: RunningGateway
+) -> None:
     headers = robase(world, settings={"rate": 1000})
     rows = {"from": "ACME", "messages": [{"to": NUMBER, "body": 100 * "x"} for _ in range(900)]}
     head = b"POST /robase/v1/sms/batch HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (8 * MIB)
@@ -209,7 +215,9 @@ JUDGED = {
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_who_can_be_judged_by_his_headers_is(world: World, running_gateway: RunningGateway, name: str) -> None:
+def test_requests_that_fail_by_their_headers_are_refused_without_waiting_for_the_body(
+    world: World, running_gateway: RunningGateway, name: str
+) -> None:
     path, header, status = JUDGED[name]
     guard(world)
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{header + chr(13) + chr(10) if header else ''}Content-Length: 9\r\n\r\n"
@@ -237,7 +245,7 @@ def guard(world: World) -> None:
         pytest.param({"test": True}, "/robase/v1/sms-templates", id="for tests"),
     ],
 )
-def test_what_a_key_may_not_do_is_told_before_its_body_came(
+def test_a_forbidden_operation_is_answered_403_before_the_body_arrives(
     world: World, running_gateway: RunningGateway, properties: Mapping[str, Any], path: str
 ) -> None:
     key = issue(world.rt, "acme", Vendor(path.split("/")[1]), **properties).credentials
@@ -252,7 +260,9 @@ def test_what_a_key_may_not_do_is_told_before_its_body_came(
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
-def test_a_known_caller_whose_body_comes_slowly_is_heard(world: World, running_gateway: RunningGateway) -> None:
+def test_a_slowly_arriving_body_of_an_authenticated_caller_is_accepted(
+    world: World, running_gateway: RunningGateway
+) -> None:
     body = json.dumps(SMS).encode()
     raw = spell("POST", "/robase/v1/sms", [*robase(world).items()], body)
 
@@ -273,7 +283,9 @@ def signed(world: World, body: str) -> Mapping[str, str]:
     return dict(headers)
 
 
-def test_strangers_who_pretend_to_sign_keep_nobody_out_who_does(world: World, running_gateway: RunningGateway) -> None:
+def test_forged_signatures_with_large_bodies_do_not_block_signed_requests(
+    world: World, running_gateway: RunningGateway
+) -> None:
     running_gateway.gateway._submission.room._most = 256 * 1024
     headers = [("Authorization", "TSA nobody:AAAA"), ("Content-Length", "60001")]
     head = spell("POST", "/telesign/v1/verify/sms", headers)
@@ -292,7 +304,7 @@ def test_strangers_who_pretend_to_sign_keep_nobody_out_who_does(world: World, ru
     assert denied.startswith((b"HTTP/1.1 500 ", b"HTTP/1.1 503 "))
 
 
-def test_strangers_at_one_carriers_address_keep_neither_it_nor_another_out(
+def test_large_bodies_at_one_receipt_url_do_not_block_receipts_or_api_requests(
     world: World, running_gateway: RunningGateway
 ) -> None:
     guard(world)
@@ -308,7 +320,7 @@ def test_strangers_at_one_carriers_address_keep_neither_it_nor_another_out(
     assert (known.status, other.status, api.status) == (200, 200, 202)
 
 
-def test_where_there_is_too_little_room_the_oldest_of_the_greediest_goes() -> None:
+def test_a_full_read_budget_drops_the_oldest_body_of_the_largest_user() -> None:
     async def story() -> list[bool]:
         room = ReadBudget(100)
         with room.share("a") as first, room.share("a") as second, room.share("b") as third:
@@ -339,7 +351,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def test_who_fails_again_and_again_waits_and_nobody_else_does(asleep: list[float]) -> None:
+def test_repeated_failures_of_an_address_delay_its_responses_only(asleep: list[float]) -> None:
     async def story() -> None:
         failures = FailedCalls(clock=lambda: 100.0)
         for _ in range(FREE + 20):
@@ -353,7 +365,7 @@ def test_who_fails_again_and_again_waits_and_nobody_else_does(asleep: list[float
     assert max(asleep) == LONGEST
 
 
-def test_of_one_address_only_so_many_are_held_back_at_a_time() -> None:
+def test_the_number_of_delayed_responses_to_one_address_is_limited() -> None:
     async def story() -> tuple[int, bool]:
         failures = FailedCalls(clock=lambda: 100.0)
         for _ in range(FREE):
@@ -368,7 +380,7 @@ def test_of_one_address_only_so_many_are_held_back_at_a_time() -> None:
     assert asyncio.run(story()) == (HELD_EACH, False)
 
 
-def test_failures_are_told_once_a_minute_and_address_without_the_key(
+def test_authentication_failures_are_logged_once_a_minute_and_address_without_the_key(
     running_gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -380,7 +392,7 @@ def test_failures_are_told_once_a_minute_and_address_without_the_key(
     assert lines == ["robase: calls from 127.0.0.1 do not show a good key"]
 
 
-def test_however_many_addresses_fail_few_are_remembered_and_told_of(
+def test_the_number_of_failing_addresses_stored_and_logged_is_limited(
     asleep: list[float], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -407,11 +419,11 @@ def test_however_many_addresses_fail_few_are_remembered_and_told_of(
         ("", "nonsense", False),
     ],
 )
-def test_an_address_stands_for_who_may_have_it_to_himself(one: str, other: str, same: bool) -> None:
+def test_ipv6_addresses_are_counted_by_their_64_bit_prefix(one: str, other: str, same: bool) -> None:
     assert (origin_of(one) == origin_of(other)) is same
 
 
-def test_a_good_key_from_an_address_of_many_failures_is_answered(
+def test_a_valid_key_is_accepted_from_an_address_with_many_failures(
     world: World, running_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unauthenticated, "LONGEST", 600.0)

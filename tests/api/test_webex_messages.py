@@ -1,4 +1,4 @@
-"""Webex Interact on the wire: send to many, rehearse, search and take back, and every refusal in its own shape."""
+"""Webex Interact's API over HTTP: sending, dry runs, authentication, and the format of every refusal."""
 
 import json
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def bodies(world: World) -> list[str]:
 # Sending ------------------------------------------------------------------------------------------------------
 
 
-def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: World, send: Send) -> None:
+def test_a_number_whose_carriers_are_drained_is_accepted(world: World, send: Send) -> None:
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED)
 
     answer = send()
@@ -81,7 +81,7 @@ def test_a_number_whose_carriers_are_drained_is_not_told_to_be_invalid(world: Wo
     assert world.rows("SELECT status, money FROM messages") == [(None, "held")]
 
 
-def test_the_vendors_sample_is_three_messages(world: World, send: Send) -> None:
+def test_the_vendors_sample_request_creates_three_messages(world: World, send: Send) -> None:
     set_sender(world.rt, "acme", "WxInteract", SenderState.APPROVED)
     answer = send(
         message_body="Hello ${firstname},/nyour ${count} service is due by ${date}. Contact us on ${phone} to schedule"
@@ -124,7 +124,7 @@ def test_the_vendors_sample_is_three_messages(world: World, send: Send) -> None:
     assert world.rows("SELECT DISTINCT status FROM batches") == ["scheduled"]
 
 
-def test_a_bad_number_is_told_beside_the_good_ones(world: World, send: Send) -> None:
+def test_an_invalid_number_is_reported_and_the_valid_ones_are_accepted(world: World, send: Send) -> None:
     answer = send(to=[{"phone": ["+447700900123", BAD["to"]]}, {"phone": ["+447700900124"]}])
 
     assert [each["to"] for each in answer["messages"]] == ["+447700900123", "+447700900124"]
@@ -132,14 +132,14 @@ def test_a_bad_number_is_told_beside_the_good_ones(world: World, send: Send) -> 
     assert world.rows("SELECT phone FROM messages ORDER BY id") == ["+447700900123", "+447700900124"]
 
 
-def test_with_bad_numbers_only_the_answer_is_still_an_answer(world: World, send: Send) -> None:
+def test_a_request_with_invalid_numbers_only_is_answered_200_with_errors(world: World, send: Send) -> None:
     answer = send(to=[{"phone": [BAD["to"]]}])
 
     assert (answer["messages"], answer["errors"]) == ([], [BAD])
     assert bodies(world) == []
 
 
-def test_a_region_that_no_carrier_serves_is_unsupported(world: World, send: Send) -> None:
+def test_a_number_without_a_route_is_reported_as_an_unsupported_region(world: World, send: Send) -> None:
     world.run("UPDATE routes SET destination = 'NG'")
 
     answer = send(to=[{"phone": ["+447700900123", "+2348012345678"]}])
@@ -148,7 +148,7 @@ def test_a_region_that_no_carrier_serves_is_unsupported(world: World, send: Send
     assert answer["errors"] == [BAD | {"to": "+447700900123"}]
 
 
-def test_what_nobody_pays_for_is_told(world: World, send: Send) -> None:
+def test_a_number_that_the_wallet_does_not_cover_is_reported_as_insufficient_credit(world: World, send: Send) -> None:
     world.run("UPDATE wallets SET balance = 500")
 
     answer = send(to=[{"phone": ["+447700900123", "+447700900124"]}])
@@ -160,7 +160,7 @@ def test_what_nobody_pays_for_is_told(world: World, send: Send) -> None:
     assert send()["messages"] == []
 
 
-def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_seven(world: World, send: Send) -> None:
+def test_a_long_ucs2_text_is_billed_by_63_and_sent_by_67_characters_a_part(world: World, send: Send) -> None:
     world.run("UPDATE wallets SET balance = 400 * 9")
     to = [{"phone": ["+447700900123", "+447700900124", "+447700900125", "+447700900126"]}]
 
@@ -172,7 +172,7 @@ def test_a_long_text_beyond_gsm_is_billed_by_sixty_three_and_travels_by_sixty_se
     assert world.balance() == 0
 
 
-def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: World, send: Send) -> None:
+def test_merge_fields_are_replaced_once_and_unfilled_ones_left_in_place(world: World, send: Send) -> None:
     send(
         message_body="${a} ${b} ${nobody} ${}",
         to=[{"phone": ["+447700900123"], "merge_fields": {"b": "own ${a}"}}, {"phone": ["+447700900124"]}],
@@ -182,7 +182,7 @@ def test_merge_fields_are_filled_once_and_what_nobody_filled_stands(world: World
     assert bodies(world) == ["shared ${b} own ${a} ${nobody} ${}", "shared ${b} shared ${nobody} ${}"]
 
 
-def test_a_text_that_grows_too_long_is_its_numbers_own_affair(world: World, send: Send) -> None:
+def test_a_text_too_long_or_empty_after_merging_fails_only_its_number(world: World, send: Send) -> None:
     fields = [{"x": "a" * 1600}, {"x": "b"}, {"x": ""}]
     to = [{"phone": [f"+44770090012{place}"], "merge_fields": each} for place, each in enumerate(fields)]
 
@@ -206,7 +206,7 @@ def test_a_template_is_found_by_its_id_and_by_its_slug(world: World, send: Send,
     assert bodies(world) == ["Hi Ann, ${x}"]
 
 
-def test_a_template_of_another_syntax_or_account_is_none(world: World, ask: Ask) -> None:
+def test_a_template_of_another_syntax_or_account_is_not_found(world: World, ask: Ask) -> None:
     create_account(world.rt, "other", "GBP")
     [other] = world.rows("SELECT id FROM accounts WHERE name = 'other'")
     templates.create(world.rt, world.account, "go", "Go", "Hi {{.name}}", Syntax.GO)
@@ -221,11 +221,11 @@ def test_a_template_of_another_syntax_or_account_is_none(world: World, ask: Ask)
 
 
 @pytest.mark.parametrize("path", ["/v1/sms", "/v1/sms/", "/v1/sms/test", "/v1/sms/test/"])
-def test_a_slash_at_the_end_makes_no_difference(send: Send, path: str) -> None:
+def test_a_trailing_slash_in_the_path_is_accepted(send: Send, path: str) -> None:
     assert len(send(path)["messages"]) == 1
 
 
-def test_ten_thousand_numbers_are_one_request_and_one_more_is_refused(world: World, ask: Ask) -> None:
+def test_a_request_with_more_than_ten_thousand_numbers_is_refused(world: World, ask: Ask) -> None:
     world.run("UPDATE wallets SET balance = 100000000")
     numbers = [f"+4477009{place:05}" for place in range(10_001)]
 
@@ -243,7 +243,7 @@ def test_ten_thousand_numbers_are_one_request_and_one_more_is_refused(world: Wor
     )  # fmt: skip
 
 
-def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Send) -> None:
+def test_repeated_numbers_and_requests_create_further_messages(world: World, send: Send) -> None:
     first, second = send(to=[{"phone": ["+447700900123"], "correlation_id": "c"}] * 2), send()
 
     assert len(first["messages"]) == 2
@@ -251,7 +251,7 @@ def test_nothing_is_ever_taken_for_a_repetition(world: World, send: Send) -> Non
     assert world.rows("SELECT count(*) FROM messages") == [3]
 
 
-def test_a_key_of_tests_costs_nothing(world: World, running_gateway: RunningGateway, ask: Ask) -> None:
+def test_messages_of_a_test_key_are_free(world: World, running_gateway: RunningGateway, ask: Ask) -> None:
     trial = running_gateway.key(Vendor.WEBEX, test=True)["access_token"]
     before = world.balance()
 
@@ -274,7 +274,7 @@ def test_a_key_of_tests_costs_nothing(world: World, running_gateway: RunningGate
           ("valid_until", "date must be in the future when compared to send_at ")]),
     ],
 )  # fmt: skip
-def test_faults_are_told_together(
+def test_all_errors_of_a_request_are_reported_together(
     world: World, ask: Ask, change: dict[str, Any], reported: list[tuple[str, str]]
 ) -> None:
     for path in ("/v1/sms", "/v1/sms/test"):
@@ -289,7 +289,7 @@ def test_faults_are_told_together(
 # The dry run --------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: World, send: Send) -> None:
+def test_a_dry_run_gets_the_response_of_a_send_and_writes_nothing(world: World, send: Send) -> None:
     fields = {"to": [{"phone": ["+447700900123", BAD["to"], "+447700900124"]}], "send_at": soon(hours=1)}
     dry, wet = send("/v1/sms/test", **fields), send(**fields)
 
@@ -303,7 +303,7 @@ def test_a_dry_run_answers_alike_and_leaves_nothing_behind(world: World, send: S
     assert world.balance() == 1_000_000 - 2 * 400
 
 
-def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Send) -> None:
+def test_a_dry_run_reports_insufficient_credit_and_missing_prices(world: World, send: Send) -> None:
     world.run("UPDATE wallets SET balance = 500")
     to = [{"phone": ["+447700900123", "+447700900124"]}]
 
@@ -316,7 +316,7 @@ def test_a_dry_run_tells_what_nobody_would_pay_for(world: World, send: Send) -> 
 # Who may, and what is no call at all --------------------------------------------------------------------------
 
 
-def test_without_a_good_key_nobody_is_let_in(world: World, running_gateway: RunningGateway) -> None:
+def test_a_missing_or_unknown_api_key_is_refused_with_401(world: World, running_gateway: RunningGateway) -> None:
     for headers in ({}, {"X-AUTH-KEY": "aky_" + "x" * 27}, {"X-AUTH-KEY": "aky_\xe9"}, {"Authorization": "Bearer x"}):
         answer = running_gateway.ask("POST", "/webex/v1/sms", PLAIN, headers)
         assert (answer.status, answer.json["errors"]) == (401, [{"message": "Unauthorized"}])
@@ -324,7 +324,9 @@ def test_without_a_good_key_nobody_is_let_in(world: World, running_gateway: Runn
     assert bodies(world) == []
 
 
-def test_the_eleventh_call_in_a_second_waits(running_gateway: RunningGateway, ask: Ask) -> None:
+def test_requests_beyond_the_rate_limit_are_refused_with_429_and_retry_after(
+    running_gateway: RunningGateway, ask: Ask
+) -> None:
     key = running_gateway.key(Vendor.WEBEX, settings={"rate": 0.1, "burst": 10})["access_token"]
 
     answers = [ask("GET", "/identity/v1/account", key=key) for _ in range(11)]
@@ -334,7 +336,7 @@ def test_the_eleventh_call_in_a_second_waits(running_gateway: RunningGateway, as
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
-def test_a_key_does_what_its_scopes_say(running_gateway: RunningGateway, ask: Ask) -> None:
+def test_a_key_is_limited_to_its_scopes(running_gateway: RunningGateway, ask: Ask) -> None:
     key = running_gateway.key(Vendor.WEBEX, scopes=["sending"])["access_token"]
 
     assert ask("POST", "/v1/sms/test", PLAIN, key).status == 200
@@ -352,7 +354,7 @@ def test_a_key_does_what_its_scopes_say(running_gateway: RunningGateway, ask: As
         ("POST", "/v1/sms", b" " * (8 * 1024 * 1024 + 1), "application/json", 413),
     ],
 )
-def test_what_is_no_call_is_told_in_the_vendors_shape(
+def test_unknown_paths_methods_and_media_types_are_refused_in_the_vendors_format(
     ask: Ask, method: str, path: str, body: Any, media: str, status: int
 ) -> None:
     answer = ask(method, path, body, **({"Content-Type": media} if media else {}))
@@ -362,7 +364,7 @@ def test_what_is_no_call_is_told_in_the_vendors_shape(
     assert answer.json["errors"][0]["message"]
 
 
-def test_what_is_no_json_is_told_so(ask: Ask) -> None:
+def test_invalid_json_is_refused_with_400(ask: Ask) -> None:
     answer = ask("POST", "/v1/sms", "{", **{"Content-Type": "application/json"})
 
     assert answer.status == 400

@@ -1,4 +1,4 @@
-"""Webex Interact on the wire: what is scheduled, the account, and its senders."""
+"""Webex Interact's API over HTTP: scheduled requests, the account, and its senders."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def carry_all(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/cancel/", "/v1/sms/scheduled/"])
-def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Send, path: str) -> None:
+def test_a_scheduled_request_is_cancelled_once(world: World, ask: Ask, send: Send, path: str) -> None:
     request = send(to=[{"phone": ["+447700900123", "+447700900124"]}], send_at=soon(hours=1))["request_id"]
 
     done, again = ask("DELETE", path + request), ask("DELETE", path + request)
@@ -44,7 +44,7 @@ def test_what_waits_is_taken_back_once(world: World, ask: Ask, send: Send, path:
     assert world.balance() == 1_000_000
 
 
-def test_what_went_or_is_anothers_is_not_taken_back(
+def test_requests_that_are_sent_unknown_or_of_another_account_cannot_be_cancelled(
     world: World, running_gateway: RunningGateway, ask: Ask, send: Send
 ) -> None:
     create_account(world.rt, "other", "GBP")
@@ -63,7 +63,7 @@ def key_of(world: World, account: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/campaigns/v1/scheduled", "/v1/sms/scheduled/search"])
-def test_scheduled_requests_are_found_as_they_stand(world: World, ask: Ask, send: Send, path: str) -> None:
+def test_scheduled_requests_are_found_with_their_current_status(world: World, ask: Ask, send: Send, path: str) -> None:
     send()  # went at once
     later, soonest, gone = (send(send_at=soon(hours=hours), message_body=f"in {hours}") for hours in (3, 1, 2))
     ask("DELETE", f"/campaigns/v1/cancel/{gone['request_id']}")
@@ -88,7 +88,7 @@ def test_scheduled_requests_are_found_as_they_stand(world: World, ask: Ask, send
     assert found(filter={"id": soonest["request_id"]}) == [("in 1", "SENT")]
 
 
-def test_a_request_that_failed_as_a_whole_is_an_error(world: World, ask: Ask, send: Send) -> None:
+def test_a_scheduled_request_whose_messages_all_failed_has_the_status_error(world: World, ask: Ask, send: Send) -> None:
     world.add_carrier("alpha", {"refuse": 1.0})
     request = send(send_at=soon(hours=1))["request_id"]
     world.make_due()
@@ -110,7 +110,7 @@ def test_a_search_without_id_or_dates_is_refused(ask: Ask) -> None:
 # The account and its senders ----------------------------------------------------------------------------------
 
 
-def test_the_account_is_shown_with_its_balance(world: World, ask: Ask) -> None:
+def test_the_account_is_returned_with_its_balance(world: World, ask: Ask) -> None:
     answer = ask("GET", "/identity/v1/account")
 
     assert answer.status == 200
@@ -119,7 +119,7 @@ def test_the_account_is_shown_with_its_balance(world: World, ask: Ask) -> None:
     assert (answer.json["default_currency"], answer.json["account_balance"]) == ("NGN", 10_000)
 
 
-def test_senders_are_listed_shown_and_deleted(world: World, ask: Ask) -> None:
+def test_senders_are_listed_read_and_deleted(world: World, ask: Ask) -> None:
     set_sender(world.rt, "acme", "ACME2", SenderState.PENDING)
 
     listed = ask("GET", "/assets/v1/senders/?page_number=1&page_size=1").json
@@ -138,13 +138,13 @@ def test_senders_are_listed_shown_and_deleted(world: World, ask: Ask) -> None:
     "word", ["ssd_2rLDt24N3TpQklpvfI6qN9rwHa0", "nonsense", "%00", "aps_2rLDt24N3TpQklpvfI6qN9rwHa0"]
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_sender_that_is_not_there_is_not_found(ask: Ask, method: str, word: str) -> None:
+def test_an_unknown_sender_is_answered_404(ask: Ask, method: str, word: str) -> None:
     answer = ask(method, f"/assets/v1/senders/{word}")
 
     assert (answer.status, answer.json["errors"]) == (404, [{"message": "Not found"}])
 
 
-def test_a_page_that_is_none_is_refused(ask: Ask) -> None:
+def test_an_invalid_page_size_is_refused(ask: Ask) -> None:
     answer = ask("GET", "/assets/v1/senders/?page_size=101")
 
     assert answer.status == 400

@@ -1,4 +1,4 @@
-"""Every code has a word in every dialect, and every refusal is one: never a 200, never a word of ours too many."""
+"""Every code has an error in every dialect, and every refusal has the vendor's format without internal details."""
 
 import json
 import math
@@ -54,13 +54,13 @@ def calls(dialect: Vendor) -> list[ApiRequest]:
 
 
 @each_dialect
-def test_every_code_has_a_word(dialect: Vendor) -> None:
+def test_every_code_has_an_error(dialect: Vendor) -> None:
     assert set(WORDS[dialect]) == set(Code)
 
 
 @each_dialect
 @each_code
-def test_every_refusal_is_one_in_the_vendors_envelope(dialect: Vendor, code: Code) -> None:
+def test_every_refusal_has_the_vendors_error_format(dialect: Vendor, code: Code) -> None:
     refusals = [Refusal(code, "a field has the wrong form", "recipients[3].to", 3), Refusal(Code.INVALID_FIELD, "so")]
     for call in calls(dialect):
         for wait in (0.0, 0.01, 7.3, math.inf):
@@ -73,7 +73,7 @@ def test_every_refusal_is_one_in_the_vendors_envelope(dialect: Vendor, code: Cod
 
 @each_dialect
 @each_code
-def test_where_the_vendor_has_a_text_it_is_the_only_one(dialect: Vendor, code: Code) -> None:
+def test_the_vendors_text_replaces_the_text_of_the_refusal(dialect: Vendor, code: Code) -> None:
     if not IS_FIXED[dialect](code):
         return
 
@@ -87,7 +87,7 @@ def test_where_the_vendor_has_a_text_it_is_the_only_one(dialect: Vendor, code: C
 
 
 @each_dialect
-def test_what_is_our_own_fault_is_told_without_a_word_of_ours(dialect: Vendor) -> None:
+def test_internal_errors_disclose_no_details(dialect: Vendor) -> None:
     for call in calls(dialect):
         if dialect is Vendor.SOLARIS and solaris.is_token_call(call):
             continue  # RFC 6749 has words for few codes, none for their descriptions: what is told there is ours

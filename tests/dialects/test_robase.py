@@ -1,4 +1,4 @@
-"""Robase's translation by itself: its table of errors, its manner, its golden answers."""
+"""Robase's dialect without a server: error table, authentication, requests, and the documented responses."""
 
 import json
 from dataclasses import replace
@@ -88,12 +88,12 @@ def notification(reply: ApiResponse) -> Any:
     return json.loads(reply.body)
 
 
-def test_every_code_has_a_word() -> None:
+def test_every_code_has_an_error() -> None:
     assert set(errors.ERRORS) == set(Code)
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_word_is_the_vendors_and_comes_with_its_status(code: Code) -> None:
+def test_every_error_type_is_the_vendors_and_has_its_http_status(code: Code) -> None:
     status, kind, words = errors.ERRORS[code]
     reply = errors.refuse(call(), [Refusal(code, "our words", "recipients[3].to")])
 
@@ -120,12 +120,12 @@ def test_every_word_is_the_vendors_and_comes_with_its_status(code: Code) -> None
         ),
     ],
 )
-def test_the_documented_errors_are_as_documented(refusal: Refusal, error: dict[str, str]) -> None:
+def test_errors_match_the_documentation(refusal: Refusal, error: dict[str, str]) -> None:
     assert notification(errors.refuse(call(), [refusal])) == {"error": error}
 
 
 @pytest.mark.parametrize(("wait", "seconds"), [(0.0, "1"), (0.05, "1"), (1.2, "2"), (float("inf"), "3600")])
-def test_who_calls_too_often_is_told_when_to_come_again(wait: float, seconds: str) -> None:
+def test_a_rate_limited_request_gets_retry_after(wait: float, seconds: str) -> None:
     assert errors.refuse(call(), [Refusal(Code.RATE_KEY, "")], wait).headers["Retry-After"] == seconds
 
 
@@ -133,7 +133,7 @@ def test_ten_calls_a_second_are_allowed() -> None:
     assert (AUTHENTICATION.rate, AUTHENTICATION.burst) == (10, 10)
 
 
-def test_a_key_is_found_by_its_keyed_hash() -> None:
+def test_an_api_key_is_looked_up_by_its_keyed_hash() -> None:
     vault = Vault("x" * 32)
     token = "rb_live_" + "a1" * 16
 
@@ -143,7 +143,7 @@ def test_a_key_is_found_by_its_keyed_hash() -> None:
     )
 
 
-def test_the_documented_scheduled_message_is_as_documented() -> None:
+def test_the_response_to_a_scheduled_message_matches_the_documentation() -> None:
     reply = responses.sent(call(), Answered(ID, [WRITTEN], []), "NGN")
 
     assert reply.status == 202
@@ -154,7 +154,7 @@ def test_the_documented_scheduled_message_is_as_documented() -> None:
     )
 
 
-def test_a_message_is_shown_whole() -> None:
+def test_a_message_is_returned_with_attempts_and_events() -> None:
     begun = datetime(2026, 11, 21, 10, tzinfo=UTC)
     moves = [
         (Status.SCHEDULED, begun),
@@ -213,7 +213,7 @@ def test_a_message_is_shown_whole() -> None:
         (Status.REJECTED, Code.INSUFFICIENT_FUNDS, "sms_quota_exceeded"),
     ],
 )
-def test_a_message_that_came_to_nothing_says_why(status: Status, code: Code, word: str) -> None:
+def test_a_failed_or_rejected_message_has_an_error_code_and_message(status: Status, code: Code, word: str) -> None:
     shown = responses.message(replace(SEEN, status=status, error_code=code), "NGN")
 
     assert (shown["status"], shown["error_code"]) == (status, word)
@@ -221,7 +221,7 @@ def test_a_message_that_came_to_nothing_says_why(status: Status, code: Code, wor
     assert "delivered_at" not in shown
 
 
-def test_the_documented_batch_is_as_documented() -> None:
+def test_the_response_to_a_batch_matches_the_documentation() -> None:
     rows: list[AcceptedMessage | Refusal] = [WRITTEN, Refusal(Code.PHONE_INVALID, "", "to"), WRITTEN]
     reply = responses.batch(rows, [False, False, True], "NGN")
 
@@ -246,7 +246,7 @@ def test_the_documented_batch_is_as_documented() -> None:
     }
 
 
-def test_an_order_carries_its_texts_as_data() -> None:
+def test_the_texts_of_an_order_are_merge_values_and_not_templates() -> None:
     rows = [
         (requests.RobaseMessage("+2348012345678", None, None, {}), "${text} {{.x}}"),
         (requests.RobaseMessage("+1", None, None, {}), "two"),
@@ -258,7 +258,7 @@ def test_an_order_carries_its_texts_as_data() -> None:
     assert [each.merge for each in order.recipients] == [{"text": "${text} {{.x}}"}, {"text": "two"}]
 
 
-def test_send_at_is_taken_up_to_thirty_days_ahead() -> None:
+def test_send_at_is_accepted_up_to_thirty_days_ahead() -> None:
     ride = {"to": "+2348012345678", "from": "ACME", "body": "x"}
     edge = NOW + requests.LEAD
 
@@ -281,11 +281,11 @@ def test_send_at_is_taken_up_to_thirty_days_ahead() -> None:
         ("x" * 70, "x" * 64),
     ],
 )
-def test_a_slug_comes_from_the_name(name: str, slug: str) -> None:
+def test_a_slug_is_derived_from_the_name(name: str, slug: str) -> None:
     assert templates.slug(name) == slug
 
 
-def test_a_template_goes_by_slug_and_by_both_spellings_of_its_id() -> None:
+def test_a_template_is_named_by_slug_prefixed_id_or_uuid() -> None:
     id_ = UUID("019b7a2e-4d51-7c3a-9f10-2b6c1d3e4f50")
 
     assert templates.slug_or_id(templates.format_id(id_)) == str(id_)

@@ -1,4 +1,4 @@
-"""What Solaris' partners write and read, byte for byte: the seed, the vendor's pages, RFC 6749."""
+"""Solaris' requests and responses, byte for byte: the specification, the vendor's documentation, RFC 6749."""
 
 import json
 from base64 import b64encode
@@ -70,7 +70,7 @@ def said(reply: ApiResponse) -> Any:
 # What is asked ------------------------------------------------------------------------------------------------
 
 
-def test_the_seed_s_request_is_read() -> None:
+def test_the_documented_request_is_parsed() -> None:
     read = requests.message(call(SEED))
 
     assert read == SolarisMessage(
@@ -81,27 +81,27 @@ def test_the_seed_s_request_is_read() -> None:
     )
 
 
-def test_null_and_unknown_fields_are_passed_over() -> None:
+def test_null_and_unknown_fields_are_ignored() -> None:
     read = requests.message(call(SEED | {"priority": None, "Text": 5, "extra": {"deep": [1, 2]}}))
 
     assert isinstance(read, SolarisMessage)
 
 
-def test_a_text_has_160_code_points_however_long_they_travel() -> None:
+def test_a_text_may_have_160_code_points_in_any_encoding() -> None:
     longest = "🏦" * 160
 
     assert isinstance(requests.message(call(SEED | {"text": longest})), SolarisMessage)
     assert isinstance(requests.message(call(SEED | {"text": longest + "!"})), list)
 
 
-def test_a_text_that_looks_like_a_template_stands_as_it_is() -> None:
+def test_a_text_that_looks_like_a_template_is_not_expanded() -> None:
     read = requests.message(call(SEED | {"text": "Pay ${amount} to ${a.b}, ${amount}!"}))
 
     assert isinstance(read, SolarisMessage)
     assert read.merge == {"amount": "${amount}", "a.b": "${a.b}"}
 
 
-def test_a_key_in_capitals_is_the_same_key() -> None:
+def test_an_idempotency_key_is_case_insensitive() -> None:
     read = requests.message(call(SEED | {"idempotency_key": SEED["idempotency_key"].upper()}))
 
     assert isinstance(read, SolarisMessage)
@@ -135,7 +135,7 @@ FAULTS: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
 
 
 @pytest.mark.parametrize(("change", "found"), FAULTS)
-def test_every_field_that_does_not_fit_is_told(change: dict[str, Any], found: list[tuple[str, str, str]]) -> None:
+def test_every_invalid_field_is_reported(change: dict[str, Any], found: list[tuple[str, str, str]]) -> None:
     faults = requests.message(call(SEED | change))
 
     assert isinstance(faults, list)
@@ -158,7 +158,9 @@ def test_every_field_that_does_not_fit_is_told(change: dict[str, Any], found: li
         (b"{}", FORM, 415, "unsupported_media_type"),
     ],
 )
-def test_what_is_no_json_object_is_refused(body: bytes, headers: Mapping[str, str], status: int, code: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(
+    body: bytes, headers: Mapping[str, str], status: int, code: str
+) -> None:
     faults = requests.message(call(body, headers=headers))
 
     assert isinstance(faults, list)
@@ -166,12 +168,12 @@ def test_what_is_no_json_object_is_refused(body: bytes, headers: Mapping[str, st
 
 
 @pytest.mark.parametrize("media", ["", "application/json; charset=utf-8", "application/vnd.api+json"])
-def test_json_by_any_of_its_names_is_read(media: str) -> None:
+def test_every_json_media_type_is_accepted(media: str) -> None:
     assert isinstance(requests.message(call(SEED, headers={"content-type": media})), SolarisMessage)
 
 
 @pytest.mark.parametrize("written", ["+49 1520-555_55/55", "+4915205555555", "+49-1520 5555555"])
-def test_a_number_is_cleaned_before_it_is_looked_at(written: str) -> None:
+def test_separators_are_removed_from_a_number(written: str) -> None:
     assert requests.number(call({"number": written})) == "+4915205555555"
 
 
@@ -189,25 +191,25 @@ def test_a_number_is_cleaned_before_it_is_looked_at(written: str) -> None:
         ({"number": "+0"}, "is invalid"),
     ],
 )
-def test_what_is_no_number_in_e164_is_refused(body: dict[str, Any], message: str) -> None:
+def test_a_number_that_is_not_e164_is_refused(body: dict[str, Any], message: str) -> None:
     faults = requests.number(call(body))
 
     assert isinstance(faults, list)
     assert [(each.field, each.message) for each in faults] == [("number", message)]
 
 
-def test_the_sandbox_s_number_is_a_number() -> None:
+def test_the_sandbox_number_is_accepted() -> None:
     assert requests.number(call({"number": "+15550101"})) == requests.SANDBOX_NUMBER
 
 
-def test_a_confirmation_is_read() -> None:
+def test_a_confirmation_is_parsed_and_needs_a_token() -> None:
     assert requests.confirmation(call({"number": "+15550101", "token": "212212"})) == Confirmation(
         "+15550101", "212212"
     )
     assert isinstance(requests.confirmation(call({"number": "+15550101"})), list)
 
 
-def test_a_body_that_need_not_be_there_may_be_missing() -> None:
+def test_an_optional_body_may_be_empty() -> None:
     assert requests.optional_number(call(b"")) is None
     assert requests.optional_number(call({})) is None
     assert requests.optional_number(call({"number": "+15550101"})) == "+15550101"
@@ -217,7 +219,7 @@ def test_a_body_that_need_not_be_there_may_be_missing() -> None:
 # What is answered ---------------------------------------------------------------------------------------------
 
 
-def test_an_accepted_message_is_answered_as_in_the_seed() -> None:
+def test_the_response_to_an_accepted_message_matches_the_documentation() -> None:
     reply = responses.accepted(UUID("4d9d9eab-0392-4ffb-a9c6-dac9f18e3411"))
 
     assert reply.status == 202
@@ -226,7 +228,7 @@ def test_an_accepted_message_is_answered_as_in_the_seed() -> None:
     )
 
 
-def test_a_number_is_answered_in_the_vendor_s_order() -> None:
+def test_the_response_with_a_number_has_the_vendor_s_field_order() -> None:
     person = Person("p", "+15550101", UUID("91e4d939d781b8eb30d1ee86809761c2"), verified=False, challenge=None)
 
     made, proven = responses.number(person, 201), responses.number(person, 201, verified=True)
@@ -328,12 +330,12 @@ ROWS: list[tuple[ApiResponse, tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize(("reply", "row"), ROWS, ids=lambda each: str(each[1]) if isinstance(each, tuple) else "")
-def test_each_error_is_in_the_vendor_s_envelope(reply: ApiResponse, row: tuple[Any, ...]) -> None:
+def test_each_error_has_the_vendor_s_format(reply: ApiResponse, row: tuple[Any, ...]) -> None:
     assert reply.status == row[0]
     assert reply.body == envelope(*row)
 
 
-def test_several_errors_share_an_answer() -> None:
+def test_several_errors_share_one_response() -> None:
     faults = requests.message(call({}))
     assert isinstance(faults, list)
 
@@ -343,12 +345,12 @@ def test_several_errors_share_an_answer() -> None:
     assert {each["id"] for each in found} == {str(CALL)}
 
 
-def test_who_must_wait_is_told_how_long() -> None:
+def test_a_rate_limited_request_gets_retry_after() -> None:
     assert too_often(call(), "+491520555555", 11.2).headers["Retry-After"] == "12"
     assert "Retry-After" not in refuse(call(), [Refusal(Code.RATE_KEY, "")], float("inf")).headers
 
 
-def test_there_is_a_word_for_every_code() -> None:
+def test_every_code_has_an_error() -> None:
     assert set(ERRORS) == set(Code)
 
 
@@ -368,7 +370,7 @@ IN_FORM = GRANT + f"&client_id={PARTNER}&client_secret={SECRET_WORD}".encode()
 
 
 @pytest.mark.parametrize("asked", [asking(GRANT, basic(PARTNER, SECRET_WORD)), asking(IN_FORM)])
-def test_a_client_shows_his_secret_and_gets_a_token(asked: ApiRequest) -> None:
+def test_valid_client_credentials_get_a_bearer_token(asked: ApiRequest) -> None:
     assert AUTHENTICATION.find_handle(asked, VAULT) == PARTNER
     assert AUTHENTICATION.verify(asked, key(), VAULT, NOW) is None
 
@@ -402,7 +404,7 @@ def test_a_client_shows_his_secret_and_gets_a_token(asked: ApiRequest) -> None:
         (b"grant_type=client_credentials&scope=all", basic(PARTNER, SECRET_WORD), 400, "invalid_scope"),
     ],
 )
-def test_who_asks_for_a_token_wrongly_hears_it_in_the_rfc_s_words(
+def test_an_invalid_token_request_is_refused_with_the_error_of_rfc_6749(
     body: bytes, headers: Mapping[str, str], status: int, error: str
 ) -> None:
     asked = asking(body, headers)
@@ -418,14 +420,14 @@ def test_who_asks_for_a_token_wrongly_hears_it_in_the_rfc_s_words(
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_refusal_of_a_token_is_in_the_rfc_s_words(code: Code) -> None:
+def test_every_refusal_of_a_token_request_has_the_format_of_rfc_6749(code: Code) -> None:
     reply = refuse(asking(GRANT), [Refusal(code, "no")], 0)
 
     assert set(said(reply)) == {"error", "error_description"}
     assert reply.status in (400, 401, 405, 413, 414, 415, 429, 431, 500, 503)
 
 
-def test_a_token_ends_after_its_time() -> None:
+def test_a_token_expires() -> None:
     short = key(token_seconds=60)
     token = said(authentication.grant(asking(GRANT), short, VAULT, NOW))["access_token"]
     bearing = call(SEED, headers={"authorization": f"Bearer {token}"})
@@ -438,7 +440,7 @@ def test_a_token_ends_after_its_time() -> None:
     assert late.body == envelope(401, "invalid_token", "Invalid Token", "Token is expired, revoked or malformed.")
 
 
-def test_no_other_installation_and_nobody_else_can_make_a_token() -> None:
+def test_forged_tokens_and_tokens_of_other_installations_are_refused() -> None:
     genuine = authentication.make(PARTNER, NOW + timedelta(hours=1), VAULT)
     name, until, seal = genuine.split(".")
     forged = [
@@ -457,7 +459,7 @@ def test_no_other_installation_and_nobody_else_can_make_a_token() -> None:
         assert (denied.status, said(denied)["errors"][0]["code"]) == (401, "invalid_token")
 
 
-def test_who_shows_nothing_is_asked_for_a_token() -> None:
+def test_a_missing_token_is_refused_as_token_required() -> None:
     nothing, other = (
         AUTHENTICATION.find_handle(call(SEED), VAULT),
         AUTHENTICATION.find_handle(call(SEED, headers={"authorization": "Basic x"}), VAULT),
@@ -470,7 +472,7 @@ def test_who_shows_nothing_is_asked_for_a_token() -> None:
     assert nothing.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_key_s_settings_win_over_the_defaults() -> None:
+def test_settings_of_a_key_override_the_defaults() -> None:
     plain, notification = (
         read(key()),
         read(key(sender="Bank", recipient_burst=1, recipient_seconds=2.5, code_attempts=5)),

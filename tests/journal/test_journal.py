@@ -1,4 +1,4 @@
-"""Journal files: notes of a dead process are read back, and damaged ones prove nothing."""
+"""Journal files: the notes of a dead process are read back, and damaged files never prove that nothing was sent."""
 
 import os
 import resource
@@ -58,7 +58,7 @@ def reported(folder: Path) -> dict[UUID, State]:
 # What is read back -----------------------------------------------------------------------------------------------
 
 
-def test_each_message_is_read_back_as_it_was_left(journal: Journal, tmp_path: Path) -> None:
+def test_the_last_noted_state_of_each_message_is_read_back(journal: Journal, tmp_path: Path) -> None:
     page = page_of(journal)
     for place in (0, 1, 2):
         page.submitting(place)
@@ -74,7 +74,7 @@ def test_each_message_is_read_back_as_it_was_left(journal: Journal, tmp_path: Pa
 
 
 @pytest.mark.parametrize("attempt", ANSWERS, ids=lambda each: f"{each.outcome} {each.code} {each.carrier_ref}")
-def test_an_answer_is_read_back_whole(journal: Journal, tmp_path: Path, attempt: Attempt) -> None:
+def test_every_field_of_an_attempt_is_read_back(journal: Journal, tmp_path: Path, attempt: Attempt) -> None:
     page = page_of(journal)
     page.submitting(0)
     page.answered(0, attempt)
@@ -83,13 +83,13 @@ def test_an_answer_is_read_back_whole(journal: Journal, tmp_path: Path, attempt:
     assert reported(tmp_path)[REFS[0]] == attempt
 
 
-def test_no_field_of_an_attempt_is_lost() -> None:
+def test_the_sample_attempts_cover_every_field() -> None:
     kept = {each.name for each in fields(Attempt) if any(getattr(answer, each.name) for answer in ANSWERS)}
 
     assert kept == {each.name for each in fields(Attempt)}
 
 
-def test_what_is_answered_after_another_answer_counts(journal: Journal, tmp_path: Path) -> None:
+def test_a_later_answer_replaces_an_earlier_one(journal: Journal, tmp_path: Path) -> None:
     page = page_of(journal)
     page.submitting(3)
     page.answered(3, Attempt(REFS[3], Outcome.UNKNOWN, code="timeout"))
@@ -99,7 +99,7 @@ def test_what_is_answered_after_another_answer_counts(journal: Journal, tmp_path
     assert reported(tmp_path)[REFS[3]] == Attempt(REFS[3], Outcome.ACCEPTED, "late")
 
 
-def test_what_was_never_written_is_no_answer(journal: Journal, tmp_path: Path) -> None:
+def test_a_not_written_attempt_is_read_back_as_not_written(journal: Journal, tmp_path: Path) -> None:
     page = page_of(journal)
     page.answered(0, Attempt(REFS[0], Outcome.NOT_WRITTEN, code="no_time"))
     journal.close()
@@ -107,7 +107,7 @@ def test_what_was_never_written_is_no_answer(journal: Journal, tmp_path: Path) -
     assert reported(tmp_path)[REFS[0]] is NOT_WRITTEN
 
 
-def test_a_call_about_some_of_the_messages_notes_those(journal: Journal, tmp_path: Path) -> None:
+def test_a_call_for_some_messages_notes_only_those(journal: Journal, tmp_path: Path) -> None:
     page = page_of(journal)
     page.narrow([2, 5])
     page.submitting(1)
@@ -122,7 +122,7 @@ def test_a_call_about_some_of_the_messages_notes_those(journal: Journal, tmp_pat
     }
 
 
-def test_answers_that_find_no_room_leave_their_messages_in_doubt(journal: Journal, tmp_path: Path) -> None:
+def test_answers_beyond_the_space_of_a_page_leave_their_messages_unknown(journal: Journal, tmp_path: Path) -> None:
     page = page_of(journal)
     parts = tuple(f"{n:0100}" for n in range(15))
     for place, ref in enumerate(REFS):
@@ -135,7 +135,7 @@ def test_answers_that_find_no_room_leave_their_messages_in_doubt(journal: Journa
     assert states[-1] is IN_DOUBT
 
 
-def test_a_late_note_on_a_page_that_was_released_changes_nothing(journal: Journal, tmp_path: Path) -> None:
+def test_a_late_note_on_a_released_page_has_no_effect(journal: Journal, tmp_path: Path) -> None:
     old = page_of(journal)
     old.submitting(0)
     old.release()
@@ -153,14 +153,14 @@ def test_a_late_note_on_a_page_that_was_released_changes_nothing(journal: Journa
     assert reported(tmp_path) == dict.fromkeys(REFS, NOT_WRITTEN)
 
 
-def test_a_page_of_an_older_fence_says_nothing_of_a_newer_claim(journal: Journal, tmp_path: Path) -> None:
+def test_a_page_with_an_older_fence_is_not_used_for_a_newer_claim(journal: Journal, tmp_path: Path) -> None:
     page_of(journal, fence=FENCE - 1)
     journal.close()
 
     assert reported(tmp_path) == {}
 
 
-def test_of_a_message_in_two_pages_the_doubt_counts(journal: Journal, tmp_path: Path) -> None:
+def test_a_message_in_two_pages_is_unknown_if_one_of_them_says_so(journal: Journal, tmp_path: Path) -> None:
     first, _ = page_of(journal), page_of(journal, REFS[1:])
     first.submitting(0)
     first.submitting(1)
@@ -171,7 +171,7 @@ def test_of_a_message_in_two_pages_the_doubt_counts(journal: Journal, tmp_path: 
     assert [states[ref] for ref in REFS[:3]] == [IN_DOUBT, IN_DOUBT, Attempt(REFS[2], Outcome.ACCEPTED, "x")]
 
 
-def test_whether_all_requests_were_written_down_is_read_back(journal: Journal, tmp_path: Path) -> None:
+def test_a_batch_is_ready_only_if_all_its_pages_say_so(journal: Journal, tmp_path: Path) -> None:
     page_of(journal).ready()
     other = page_of(journal, [uuid4()], fence=FENCE + 1)
     other.ready()
@@ -182,7 +182,7 @@ def test_whether_all_requests_were_written_down_is_read_back(journal: Journal, t
     assert found.entries().ready == {(BATCH, FENCE)}, "each page that tells of the batch must say so"
 
 
-def test_more_messages_or_portions_than_there_is_room_for_are_not_noted(journal: Journal) -> None:
+def test_messages_or_portions_beyond_the_size_of_the_journal_get_no_page(journal: Journal) -> None:
     assert journal.open([Run(BATCH, FENCE, 1, [*REFS, uuid4()])]) is None
     pages = [page_of(journal) for _ in range(files.PAGES)]
     assert journal.open([Run(BATCH, FENCE, 1, REFS)]) is None
@@ -224,7 +224,7 @@ def proves_too_much(sound: tuple[Path, bytes], damaged: bytes) -> bool:
 
 
 @given(st.data())
-def test_whatever_is_missing_or_wrong_in_the_file_proves_nothing(
+def test_random_damage_never_reports_a_sent_message_as_not_written(
     sound: tuple[Path, bytes], data: st.DataObject
 ) -> None:
     octets = bytearray(sound[1])
@@ -239,7 +239,7 @@ def test_whatever_is_missing_or_wrong_in_the_file_proves_nothing(
     assert not proves_too_much(sound, bytes(octets))
 
 
-def test_every_flipped_bit_where_something_is_noted_proves_nothing(sound: tuple[Path, bytes]) -> None:
+def test_a_flipped_bit_never_reports_a_sent_message_as_not_written(sound: tuple[Path, bytes]) -> None:
     layout, octets = Layout(8), sound[1]
     parts = [range(44), range(4096, 4096 + layout.runs + 30), range(4096 + layout.ids, 4096 + layout.heap + 40)]
     for at in (at for part in parts for at in part):
@@ -248,13 +248,13 @@ def test_every_flipped_bit_where_something_is_noted_proves_nothing(sound: tuple[
         assert not proves_too_much(sound, flipped), at
 
 
-def test_a_file_cut_at_any_place_proves_nothing(sound: tuple[Path, bytes]) -> None:
+def test_a_truncated_file_never_reports_a_sent_message_as_not_written(sound: tuple[Path, bytes]) -> None:
     octets = sound[1]
     for size in range(0, 4096 + Layout(8).size, 61):
         assert not proves_too_much(sound, octets[:size]), size
 
 
-def test_a_page_is_read_only_once_all_of_it_is_there(journal: Journal, tmp_path: Path) -> None:
+def test_a_partly_written_page_is_not_read(journal: Journal, tmp_path: Path) -> None:
     page_of(journal).release()
     page_of(journal)
     before = bytes(journal._map)
@@ -285,7 +285,7 @@ time.sleep(600)
 """
 
 
-def test_only_a_dead_process_s_journal_is_read(tmp_path: Path) -> None:
+def test_only_the_journal_of_a_dead_process_is_read(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", LIVES, str(tmp_path), str(BATCH)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -301,7 +301,7 @@ def test_only_a_dead_process_s_journal_is_read(tmp_path: Path) -> None:
     assert reported(tmp_path)[REFS[0]] is IN_DOUBT
 
 
-def test_one_reader_keeps_others_away(journal: Journal, tmp_path: Path) -> None:
+def test_a_journal_is_read_by_one_reader_at_a_time(journal: Journal, tmp_path: Path) -> None:
     page_of(journal)
     journal.close()
 
@@ -313,7 +313,7 @@ def test_one_reader_keeps_others_away(journal: Journal, tmp_path: Path) -> None:
     assert len(list(dead(tmp_path))) == 1
 
 
-def test_a_journal_of_another_boot_proves_nothing(
+def test_a_journal_of_an_earlier_boot_is_not_read_and_is_removed_when_old(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page_of(journal)
@@ -329,7 +329,7 @@ def test_a_journal_of_another_boot_proves_nothing(
     assert not path.exists(), "nobody will ever read it"
 
 
-def test_a_process_that_settled_everything_leaves_no_file(journal: Journal, tmp_path: Path) -> None:
+def test_a_journal_without_open_pages_is_removed_on_close(journal: Journal, tmp_path: Path) -> None:
     page_of(journal).release()
     journal.close()
     journal.close()
@@ -337,7 +337,7 @@ def test_a_process_that_settled_everything_leaves_no_file(journal: Journal, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dead_journal_is_kept_for_a_while_and_then_removed(journal: Journal, tmp_path: Path) -> None:
+def test_a_retired_journal_is_removed_after_its_retention_time(journal: Journal, tmp_path: Path) -> None:
     page_of(journal)
     journal.close()
     for seconds in (0, 3600):
@@ -351,7 +351,7 @@ def test_a_dead_journal_is_kept_for_a_while_and_then_removed(journal: Journal, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_s_files_and_a_folder_that_is_not_there_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_and_a_missing_folder_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / f"{uuid4()}.journal").write_text("half")
     (tmp_path / f"{uuid4()}.journal").touch()
@@ -376,9 +376,7 @@ def occupied(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("create", [full, occupied], ids=["the disk is full", "the folder is none"])
-def test_a_file_that_cannot_be_made_is_an_error_and_leaves_nothing(
-    tmp_path: Path, create: Callable[[Path], None]
-) -> None:
+def test_a_failed_creation_raises_oserror_and_leaves_no_file(tmp_path: Path, create: Callable[[Path], None]) -> None:
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with pytest.raises(OSError, match=r"\w"):
@@ -389,7 +387,7 @@ def test_a_file_that_cannot_be_made_is_an_error_and_leaves_nothing(
     assert [path for path in tmp_path.iterdir() if path.name != "occupied"] == []
 
 
-def test_it_holds_no_more_than_its_owner_may_read(journal: Journal, tmp_path: Path) -> None:
+def test_a_journal_file_is_readable_by_its_owner_only(journal: Journal, tmp_path: Path) -> None:
     [path] = tmp_path.iterdir()
 
     assert path.stat().st_mode & 0o777 == 0o600

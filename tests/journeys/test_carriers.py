@@ -1,4 +1,4 @@
-"""Carriers that stay connected, fall ill, slow down and come back: real processes, the simulator at the other end."""
+"""Connected carriers that fail, slow down and recover: real processes, with the simulator as the SMSC."""
 
 import json
 import time
@@ -35,7 +35,7 @@ def statuses(installation: Installation) -> dict[str, int]:
     return dict(installation.rows("SELECT coalesce(status, ''), count(*) FROM messages GROUP BY 1"))
 
 
-def test_a_campaign_goes_out_over_smpp_and_its_receipts_settle(installation: Installation) -> None:
+def test_a_campaign_over_smpp_is_sent_and_its_receipts_are_applied(installation: Installation) -> None:
     with smscs(installation, alpha={"receipts": {"duplicate:3": 0.1, "out_of_order": 0.1, "delay": [0, 0.3]}}):
         installation.start(*PROCESSES, "carriers alpha")
         installation.await_ready()
@@ -53,7 +53,7 @@ def test_a_campaign_goes_out_over_smpp_and_its_receipts_settle(installation: Ins
     ]
 
 
-def test_a_carriers_process_killed_with_its_window_open_leaves_only_that_in_doubt(installation: Installation) -> None:
+def test_a_killed_carrier_process_leaves_only_its_smpp_window_unknown(installation: Installation) -> None:
     with smscs(installation, alpha={"slow:0.2": 0.5}):
         # nothing is in doubt because the machine is busy, and nothing goes on because a lease has run out
         patient = json.dumps({"deadline": 20, "call_deadline": 30, "window": WINDOW})
@@ -75,7 +75,7 @@ def test_a_carriers_process_killed_with_its_window_open_leaves_only_that_in_doub
     assert verdict.unknown <= WINDOW
 
 
-def test_a_breaker_opens_probes_and_closes(installation: Installation) -> None:
+def test_a_circuit_breaker_opens_probes_and_closes(installation: Installation) -> None:
     with smscs(installation, alpha={}, beta={}) as url:
         installation.start(*PROCESSES, "carriers alpha", "carriers beta")
         installation.await_ready()
@@ -107,7 +107,7 @@ def _taken_again(installation: Installation, failures: int) -> bool:
     return installation.count(count) == before + 5
 
 
-def test_a_slow_carrier_keeps_nobody_else_waiting(installation: Installation) -> None:
+def test_a_slow_carrier_does_not_delay_messages_of_another_carrier(installation: Installation) -> None:
     with smscs(installation, alpha={}, beta={}) as url:
         installation.world.run("UPDATE routes SET destination = CASE carrier WHEN 'alpha' THEN '234' ELSE '233' END")
         installation.start(*PROCESSES, "carriers alpha", "carriers beta")
@@ -125,7 +125,7 @@ def test_a_slow_carrier_keeps_nobody_else_waiting(installation: Installation) ->
         installation.all_is_well(seconds=60)
 
 
-def test_a_stop_from_a_handset_is_heeded_before_the_next_message(installation: Installation) -> None:
+def test_a_stop_message_from_a_handset_refuses_the_next_message_to_it(installation: Installation) -> None:
     [person] = numbers(1)
     with smscs(installation, alpha={}) as url:
         installation.start(*PROCESSES, "carriers alpha")
@@ -142,7 +142,7 @@ def test_a_stop_from_a_handset_is_heeded_before_the_next_message(installation: I
     assert [refusal["code"] for refusal in refusals] == ["opted_out"]
 
 
-def test_an_answer_that_comes_too_late_ends_the_doubt_and_lets_the_receipt_find_its_message(
+def test_a_late_submit_sm_resp_resolves_unknown_outcomes_and_its_receipts_are_matched(
     installation: Installation,
 ) -> None:
     with smscs(installation, alpha={"slow:4.5": 1, "receipts": {"delay": 6}}):

@@ -1,4 +1,4 @@
-"""A carrier is away, then errs, then falls silent, among a campaign: another takes over (chaos plan, C9)."""
+"""A carrier is down, then returns errors, then does not respond: another carrier takes over (chaos plan, C9)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def alpha(installation: Installation) -> Iterator[Station]:
 
 
 @pytest.mark.parametrize("kind", ["http", "smpp"])
-def test_another_takes_over_until_the_carrier_is_well_again(
+def test_another_carrier_takes_over_until_the_failing_carrier_recovers(
     installation: Installation, alpha: Station, kind: str
 ) -> None:
     settings = {"deadline": 1.5, "call_deadline": 2.5} | ({"reconnect_pause": 0.05} if kind == "smpp" else {})

@@ -1,4 +1,4 @@
-"""A carrier that takes fifty a second, and two accounts of which one has ten times the batches (chaos plan, C10)."""
+"""A carrier with a limit of 50 a second, and two accounts, one with ten times the batches (chaos plan, C10)."""
 
 from collections import Counter
 from statistics import mean, median
@@ -20,7 +20,7 @@ def jain(shares: list[int]) -> float:
 
 
 @pytest.mark.parametrize(("kind", "many", "few"), [("smpp", (40, 10), (4, 100)), ("http", (10, 50), (1, 300))])
-def test_a_limit_is_used_to_the_full_and_in_equal_shares(
+def test_the_rate_limit_of_a_carrier_is_fully_used_and_shared_equally_by_accounts(
     installation: Installation, kind: str, many: tuple[int, int], few: tuple[int, int]
 ) -> None:
     add_account(installation, "other")

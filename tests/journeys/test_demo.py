@@ -1,4 +1,4 @@
-"""What a newcomer types first, in an empty folder and from the wheel: `postroad demo`, `postroad up` with a message."""
+"""`postroad demo` and `postroad up` from the wheel, in an empty folder."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def postroad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(200)
-def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(postroad: Path, tmp_path: Path) -> None:
+def test_the_demo_succeeds_within_a_minute_and_leaves_only_log_files(postroad: Path, tmp_path: Path) -> None:
     began = time.monotonic()
 
     said = subprocess.run(
@@ -50,7 +50,7 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_only_its_logs(postroad: P
 
 
 @pytest.mark.timeout(400)
-def test_up_sends_at_once_survives_a_kill_and_stops_in_order(postroad: Path, tmp_path: Path) -> None:
+def test_postroad_up_sends_a_message_recovers_from_a_kill_and_stops_on_sigint(postroad: Path, tmp_path: Path) -> None:
     ours = environment(**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), POSTROAD_HOME=str(tmp_path / "home"))
 
     with up(postroad, tmp_path, ours) as (process, said):

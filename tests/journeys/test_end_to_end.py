@@ -1,4 +1,4 @@
-"""The road of a message, from an order to its receipt."""
+"""A message from its order to the carrier."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def _sound(world: World) -> Iterator[None]:
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_an_order_reaches_its_carrier(world: World) -> None:
+def test_an_order_is_sent_to_its_carrier_and_charged(world: World) -> None:
     answer = world.send("+2348012345678", "+447911123456")
 
     assert [world.status(message) for message in answer.messages] == ["sent", "sent"]

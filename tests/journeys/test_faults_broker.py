@@ -1,4 +1,4 @@
-"""The broker forgets everything, dies, and is away for a while."""
+"""The broker loses its data, crashes, and is unavailable for a while."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ import time
 from tests.journeys.installation import Installation, wait_for
 
 
-def test_a_broker_that_forgets_everything_loses_nothing_that_was_written(installation: Installation) -> None:
+def test_a_broker_that_loses_its_data_during_a_campaign_loses_no_written_message(installation: Installation) -> None:
     installation.environment["POSTROAD_PORTION_SIZE"] = "100"
     installation.play(alpha={"latency_ms": 50, "refuse_transient": 0.2}, beta={"latency_ms": 50})
     installation.start()
@@ -21,7 +21,7 @@ def test_a_broker_that_forgets_everything_loses_nothing_that_was_written(install
     assert (verdict.messages, verdict.taken, verdict.unknown) == (6000, 6000, 0)
 
 
-def test_a_broker_that_forgets_before_anything_was_measured_loses_nothing_that_was_written(
+def test_a_broker_that_loses_its_data_before_the_segment_stage_loses_no_written_message(
     installation: Installation,
 ) -> None:
     installation.start("lane", "clock", "beat")
@@ -35,7 +35,7 @@ def test_a_broker_that_forgets_before_anything_was_measured_loses_nothing_that_w
     assert (verdict.taken, verdict.unknown) == (1000, 0)
 
 
-def test_a_broker_killed_and_restarted_mid_campaign_loses_nothing(installation: Installation) -> None:
+def test_a_broker_killed_and_restarted_during_a_campaign_loses_no_message(installation: Installation) -> None:
     installation.environment["POSTROAD_PORTION_SIZE"] = "100"
     installation.play(alpha={"latency_ms": 50})
     installation.start()
@@ -51,7 +51,7 @@ def test_a_broker_killed_and_restarted_mid_campaign_loses_nothing(installation: 
     assert (verdict.messages, verdict.taken, verdict.unknown) == (5000, 5000, 0)
 
 
-def test_while_the_broker_is_away_producers_are_told_and_workers_go_on(installation: Installation) -> None:
+def test_producers_wait_while_the_broker_is_down_and_workers_continue(installation: Installation) -> None:
     installation.environment["POSTROAD_PORTION_SIZE"] = "100"
     installation.play(alpha={"latency_ms": 200, "refuse_transient": 0.3}, beta={})
     installation.start()
@@ -72,7 +72,7 @@ def test_while_the_broker_is_away_producers_are_told_and_workers_go_on(installat
     assert (verdict.messages, verdict.taken, verdict.unknown) == (4000, 4000, 0)
 
 
-def test_a_message_sent_after_the_broker_came_back_is_not_kept_waiting(installation: Installation) -> None:
+def test_messages_submitted_after_a_broker_restart_are_sent_within_30_seconds(installation: Installation) -> None:
     installation.start()
     installation.await_ready()
     installation.campaign(1, 1)

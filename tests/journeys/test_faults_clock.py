@@ -1,4 +1,4 @@
-"""Beats come in numbers, or not at all; codes crowd the lane."""
+"""Several beat processes, no beat process, and OTP workers that are busy with a slow carrier."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def waiting(installation: Installation) -> int:
     return installation.count("SELECT count(*) FROM batches WHERE status = 'scheduled'")
 
 
-def test_three_beats_send_nothing_early_and_nothing_twice(installation: Installation) -> None:
+def test_three_beat_processes_send_no_message_early_or_twice(installation: Installation) -> None:
     installation.start("worker", "lane", "clock", "beat")
     installation.start("beat_2", line="beat")
     installation.start("beat_3", line="beat")
@@ -45,7 +45,7 @@ def test_three_beats_send_nothing_early_and_nothing_twice(installation: Installa
     assert installation.count("SELECT count(*) FROM batches WHERE queued_at < send_at") == 0
 
 
-def test_while_no_beat_runs_nothing_goes_and_nothing_is_lost(installation: Installation) -> None:
+def test_without_a_beat_process_scheduled_batches_wait_and_none_is_lost(installation: Installation) -> None:
     installation.start()
     installation.await_ready()
     installation.campaign(20, 10, send_at=soon(3600))
@@ -64,7 +64,7 @@ def test_while_no_beat_runs_nothing_goes_and_nothing_is_lost(installation: Insta
     assert installation.count(EARLY) == 0
 
 
-def test_what_is_due_goes_while_slow_codes_crowd_the_lane(installation: Installation) -> None:
+def test_a_due_batch_is_promoted_while_slow_otp_messages_occupy_their_workers(installation: Installation) -> None:
     installation.play(alpha={"latency_ms": 2000})
     installation.start(POSTROAD_LEASE_SECONDS="15", POSTROAD_STALE_SECONDS="60")
     installation.await_ready()

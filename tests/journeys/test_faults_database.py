@@ -1,4 +1,4 @@
-"""The database dies, restarts and throws everybody out."""
+"""The database crashes, restarts, and terminates connections."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from tests.journeys.installation import Installation
 PORTION = 100
 
 
-def test_a_database_that_crashes_twice_mid_campaign_loses_nothing(installation: Installation) -> None:
+def test_a_database_that_crashes_twice_during_a_campaign_loses_no_message(installation: Installation) -> None:
     installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
     installation.play(alpha={"latency_ms": 100, "refuse_transient": 0.2}, beta={"latency_ms": 50})
     installation.start()
@@ -25,7 +25,7 @@ def test_a_database_that_crashes_twice_mid_campaign_loses_nothing(installation: 
     assert verdict.unknown <= 2 * 2 * PORTION
 
 
-def test_orders_that_come_while_the_database_restarts_are_all_written(installation: Installation) -> None:
+def test_orders_submitted_while_the_database_restarts_are_all_written(installation: Installation) -> None:
     installation.start()
     installation.await_ready()
     orders = [installation.order(20) for _ in range(100)]
@@ -48,7 +48,7 @@ def test_orders_that_come_while_the_database_restarts_are_all_written(installati
     assert (verdict.taken, verdict.doubled) == (2000, 0)
 
 
-def test_orders_that_come_while_the_database_is_away_wait_for_it(installation: Installation) -> None:
+def test_orders_submitted_while_the_database_is_down_are_written_when_it_is_back(installation: Installation) -> None:
     installation.start()
     installation.await_ready()
     server = installation.pair.postgres
@@ -63,7 +63,7 @@ def test_orders_that_come_while_the_database_is_away_wait_for_it(installation: I
     assert (verdict.messages, verdict.taken) == (100, 100)
 
 
-def test_everybody_thrown_out_again_and_again_loses_nothing(installation: Installation) -> None:
+def test_repeatedly_terminated_database_connections_lose_no_message(installation: Installation) -> None:
     installation.environment |= {"POSTROAD_PORTION_SIZE": str(PORTION), "POSTROAD_POISON_CLAIMS": "20"}
     installation.play(alpha={"latency_ms": 50, "refuse_transient": 0.2}, beta={"latency_ms": 50})
     installation.start()

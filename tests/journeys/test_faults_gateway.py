@@ -1,4 +1,4 @@
-"""The gateway dies between what it has written and what it would have said of it; its caller asks again."""
+"""The gateway is killed between commit and response; its client repeats the request."""
 
 import http.client
 import json
@@ -104,7 +104,7 @@ def of_solaris(rt: Runtime, port: int) -> Customer:
 
 
 @pytest.mark.parametrize("customer_of", [of_robase, of_solaris])
-def test_who_asks_again_under_his_key_after_the_gateway_was_killed_is_told_of_the_one_message_there_is(
+def test_a_request_repeated_with_its_idempotency_key_after_a_gateway_kill_returns_the_message(
     installation: Installation, rt: Runtime, customer_of: Callable[[Runtime, int], Customer]
 ) -> None:
     port = open_gateway(installation)

@@ -1,4 +1,4 @@
-"""Each process that `postroad up` runs is killed with -9 in the middle of a campaign; the carriers' log tells of it."""
+"""Each process that `postroad up` runs is killed with SIGKILL during a campaign; the carriers' log shows the effect."""
 
 import os
 import signal
@@ -105,7 +105,7 @@ def start(installation: Installation, carriers: str) -> None:
     installation.await_ready("worker", "lane", "clock")
 
 
-def test_whichever_process_is_killed_in_the_middle_of_a_campaign_only_the_window_is_in_doubt(
+def test_a_killed_process_leaves_at_most_the_smpp_window_of_a_carrier_process_unknown(
     installation: Installation,
 ) -> None:
     with far_ends(installation, "smpp", SETTINGS, portion=PORTION, alpha=SLOW) as url:
@@ -130,7 +130,7 @@ def test_whichever_process_is_killed_in_the_middle_of_a_campaign_only_the_window
     assert verdict.unknown <= 2 * WINDOW
 
 
-def test_a_killed_process_of_postgresql_leaves_nothing_in_doubt(installation: Installation) -> None:
+def test_a_killed_postgresql_backend_leaves_no_outcome_unknown(installation: Installation) -> None:
     with far_ends(installation, "smpp", SETTINGS, portion=PORTION, alpha=SLOW) as url:
         start(installation, "carriers alpha")
         installation.campaign(1, 600)
@@ -158,7 +158,7 @@ def has_started_again(installation: Installation, checkpointer: int) -> bool:
     return pids not in ([], [checkpointer])
 
 
-def test_killed_processes_that_speak_to_a_carrier_over_http_leave_what_was_on_the_wire_in_doubt(
+def test_killed_processes_of_an_http_carrier_leave_only_their_open_requests_unknown(
     installation: Installation,
 ) -> None:
     with far_ends(installation, "http", SETTINGS, portion=PORTION, alpha=SLOW) as url:

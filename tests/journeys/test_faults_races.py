@@ -1,4 +1,4 @@
-"""Two at once, too late, too early, in between: stages against each other on a real database."""
+"""Races between stages on a real database: concurrent workers, late and early receipts, clocks that are wrong."""
 
 import json
 import threading
@@ -73,7 +73,7 @@ def logged(world: World, settings: Settings, **script: Any) -> Callable[[], list
     return lambda: [UUID(line["ref"]) for line in read_log(path) if line["taken"]]
 
 
-def test_of_eight_workers_with_the_same_hint_each_batch_is_one_workers(world: World, settings: Settings) -> None:
+def test_each_batch_is_sent_once_by_eight_workers_with_the_same_hints(world: World, settings: Settings) -> None:
     taken = logged(world, settings, latency_ms=5)
     hints = [hint for _ in range(10) for hint in world.pay(world.submit(world.order(*NUMBERS[:50])))]
     wanted = [hint.batch for hint in hints]
@@ -84,9 +84,7 @@ def test_of_eight_workers_with_the_same_hint_each_batch_is_one_workers(world: Wo
     assert set(world.rows("SELECT status FROM messages")) == {"sent"}
 
 
-def test_a_sweep_that_strikes_all_the_time_takes_nothing_from_workers_that_live(
-    world: World, settings: Settings
-) -> None:
+def test_a_continuous_sweep_takes_no_batch_from_a_live_worker(world: World, settings: Settings) -> None:
     taken = logged(world, settings, latency_ms=5)
     short = settings.model_copy(update={"lease_seconds": 20.0, "portion_size": 10, "stale_seconds": 0.01})
     hints = [hint for _ in range(6) for hint in world.pay(world.submit(world.order(*NUMBERS[:100])))]
@@ -116,7 +114,7 @@ def test_a_sweep_that_strikes_all_the_time_takes_nothing_from_workers_that_live(
 
 
 @pytest.mark.parametrize("size", [1, 100], ids=["one message a batch", "a hundred a batch"])
-def test_a_thousand_cancels_raced_with_promotion_are_cancelled_or_sent(
+def test_each_message_cancelled_during_promotion_is_either_cancelled_or_sent(
     world: World, settings: Settings, size: int
 ) -> None:
     taken = logged(world, settings)
@@ -161,7 +159,7 @@ def test_a_thousand_cancels_raced_with_promotion_are_cancelled_or_sent(
     assert world.balance() == 1_000_000 - 400 * len(too_late)
 
 
-def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten(world: World) -> None:
+def test_a_receipt_that_arrives_before_the_answer_of_a_second_attempt_is_applied(world: World) -> None:
     world.add_carrier("alpha", {"throttle:1": 1.0})
     answer = world.send()
     [message] = answer.messages
@@ -189,7 +187,7 @@ def test_a_receipt_of_a_second_try_that_comes_before_its_answer_is_not_forgotten
     assert world.status(message) == "delivered"
 
 
-def test_a_database_that_dies_between_sending_and_recording_leaves_a_doubt_and_no_second_sending(
+def test_messages_sent_but_not_recorded_because_of_a_database_crash_become_unknown(
     world: World, settings: Settings
 ) -> None:
     taken = logged(world, settings)
@@ -225,7 +223,7 @@ def test_a_database_that_dies_between_sending_and_recording_leaves_a_doubt_and_n
     assert world.balance() == 1_000_000 - 30 * 400
 
 
-def test_three_deaths_over_one_batch_do_not_condemn_the_others_of_its_hint(world: World, settings: Settings) -> None:
+def test_worker_deaths_over_some_batches_of_a_hint_do_not_fail_the_others(world: World, settings: Settings) -> None:
     hints = [hint for number in NUMBERS[:60] for hint in world.pay(world.submit(world.order(number)))]
     dying = Runtime(settings.model_copy(update={"portion_size": 10}))
 
@@ -257,7 +255,7 @@ def test_a_test_message_waits_while_the_test_carrier_is_drained(world: World) ->
     assert world.rows("SELECT count(*) FROM batches WHERE status = 'waiting'") == [1]
 
 
-def test_a_carrier_whose_new_settings_are_broken_is_itself_again_with_the_old(world: World) -> None:
+def test_a_carrier_works_with_its_old_settings_after_invalid_ones_were_refused(world: World) -> None:
     old = {"log": str(world.rt.settings.home / "oracle.log")}
     world.rt.carrier("alpha", "simulated", old)
     with pytest.raises(ConfigurationError):
@@ -269,7 +267,7 @@ def test_a_carrier_whose_new_settings_are_broken_is_itself_again_with_the_old(wo
     assert [UUID(line["ref"]) for line in read_log(world.rt.settings.home / "oracle.log")] == [parcel.ref]
 
 
-def test_accounts_that_meet_in_hints_receipts_and_sweeps_do_not_lock_each_other_out(
+def test_concurrent_hints_receipts_and_sweeps_of_several_accounts_do_not_deadlock(
     world: World, settings: Settings
 ) -> None:
     month = datetime.now(UTC).date().replace(day=1)
@@ -320,7 +318,7 @@ def test_accounts_that_meet_in_hints_receipts_and_sweeps_do_not_lock_each_other_
     assert at_once(settings, produced, carry, carry, report, report) == []
 
 
-def test_what_nobody_scheduled_goes_at_once_though_a_workers_clock_is_ahead(world: World) -> None:
+def test_an_unscheduled_message_is_sent_at_once_though_the_clock_of_a_worker_is_ahead(world: World) -> None:
     with clock_off_by(world, minutes=10):
         hints = world.pay(world.submit(world.order()))
 
@@ -328,7 +326,7 @@ def test_what_nobody_scheduled_goes_at_once_though_a_workers_clock_is_ahead(worl
     world.deliver_all(hints)
 
 
-def test_a_lost_hint_is_given_again_in_time_though_a_workers_clock_is_ahead(world: World) -> None:
+def test_a_lost_hint_is_repeated_though_the_clock_of_a_worker_is_ahead(world: World) -> None:
     with clock_off_by(world, minutes=10):
         world.submit(world.order())
     world.run("UPDATE batches SET hinted_at = hinted_at - interval '1 minute'")
@@ -336,7 +334,7 @@ def test_a_lost_hint_is_given_again_in_time_though_a_workers_clock_is_ahead(worl
     assert len(sweep(world.rt).admitted) == 1
 
 
-def test_a_code_does_not_expire_because_a_workers_clock_is_behind(world: World) -> None:
+def test_an_otp_message_does_not_expire_though_the_clock_of_a_worker_is_behind(world: World) -> None:
     with clock_off_by(world, minutes=-30):
         answer = world.send(**{"class": "otp"})
 
@@ -344,7 +342,7 @@ def test_a_code_does_not_expire_because_a_workers_clock_is_behind(world: World) 
 
 
 @pytest.mark.parametrize("minutes", [-30, 30])
-def test_quiet_hours_hold_though_a_workers_clock_is_wrong(world: World, minutes: int) -> None:
+def test_quiet_hours_apply_though_the_clock_of_a_worker_is_wrong(world: World, minutes: int) -> None:
     now = datetime.now(ZoneInfo("Africa/Lagos"))
     begins, ends = now - timedelta(minutes=10), now + timedelta(minutes=10)
     hints = world.pay(world.submit(world.order()))

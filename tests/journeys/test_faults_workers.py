@@ -1,4 +1,4 @@
-"""Workers die, freeze and are told to go, in the middle of a batch."""
+"""Workers are killed, suspended and stopped in the middle of a batch."""
 
 import os
 import random
@@ -23,7 +23,7 @@ def mined(installation: Installation, **environment: str) -> None:
     installation.environment |= {"PYTHONPATH": path, "MINES": str(installation.home)} | environment
 
 
-def test_children_killed_at_random_leave_only_their_portions_in_doubt(installation: Installation) -> None:
+def test_randomly_killed_worker_children_leave_only_their_portions_unknown(installation: Installation) -> None:
     installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
     installation.play(alpha={"latency_ms": 100})
     installation.start()
@@ -44,7 +44,7 @@ def test_children_killed_at_random_leave_only_their_portions_in_doubt(installati
     assert verdict.doubled == 0
 
 
-def test_carriers_processes_killed_while_they_speak_to_bad_ones_leave_only_doubts(installation: Installation) -> None:
+def test_killed_processes_of_failing_carriers_send_no_message_twice(installation: Installation) -> None:
     installation.environment |= {"POSTROAD_PORTION_SIZE": str(PORTION), "POSTROAD_LEASE_SECONDS": "6"}
     script = {"reset": 0.02, "drop": 0.02, "bad_gateway": 0.01, "garbage": 0.01, "silent": 0.005, "latency_ms": 20}
     with simulator(
@@ -73,7 +73,7 @@ def test_carriers_processes_killed_while_they_speak_to_bad_ones_leave_only_doubt
     assert 0 < verdict.unknown <= 2 * 2 * THREADS * PORTION + 2400 * 0.15
 
 
-def test_a_whole_worker_killed_twice_leaves_only_its_portions_in_doubt(installation: Installation) -> None:
+def test_a_worker_killed_twice_leaves_only_its_portions_unknown(installation: Installation) -> None:
     installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
     installation.play(alpha={"latency_ms": 100})
     installation.start()
@@ -91,7 +91,7 @@ def test_a_whole_worker_killed_twice_leaves_only_its_portions_in_doubt(installat
     assert verdict.doubled == 0
 
 
-def test_an_order_caught_in_the_fall_of_its_worker_is_one_set_of_messages_when_it_is_submitted_again(
+def test_an_order_lost_with_a_killed_worker_is_written_once_when_it_is_resubmitted(
     installation: Installation,
 ) -> None:
     installation.start()
@@ -110,7 +110,7 @@ def test_an_order_caught_in_the_fall_of_its_worker_is_one_set_of_messages_when_i
     assert verdict.doubled == 0
 
 
-def test_a_child_killed_between_commit_and_acknowledgement_leaves_one_set_of_messages(
+def test_an_order_whose_worker_dies_between_commit_and_acknowledgement_is_written_once(
     installation: Installation,
 ) -> None:
     mined(installation)
@@ -125,7 +125,7 @@ def test_a_child_killed_between_commit_and_acknowledgement_leaves_one_set_of_mes
     assert (verdict.messages, verdict.taken) == (300, 300)
 
 
-def test_fifty_orders_under_one_key_and_one_order_fifty_times_are_one_set_of_messages_each(
+def test_repeated_orders_and_orders_with_one_idempotency_key_are_written_once(
     installation: Installation,
 ) -> None:
     installation.start()
@@ -149,7 +149,7 @@ def test_fifty_orders_under_one_key_and_one_order_fifty_times_are_one_set_of_mes
     assert (verdict.messages, verdict.taken) == (40, 40)
 
 
-def test_a_zombie_that_wakes_after_its_lease_sends_nothing_more_and_only_its_answers_count(
+def test_a_worker_resumed_after_its_lease_sends_nothing_and_records_only_late_answers(
     installation: Installation,
 ) -> None:
     installation.environment |= {"POSTROAD_PORTION_SIZE": "50", "POSTROAD_CONCURRENCY": "1"}
@@ -187,7 +187,7 @@ def test_a_zombie_that_wakes_after_its_lease_sends_nothing_more_and_only_its_ans
     assert installation.count("SELECT fence FROM batches WHERE id = %(id)s", id=batch) > fence
 
 
-def test_a_worker_told_to_go_ends_its_batch_first(installation: Installation) -> None:
+def test_a_worker_finishes_its_portion_before_a_warm_shutdown(installation: Installation) -> None:
     installation.cold = {"worker", "lane"}
     installation.environment["POSTROAD_PORTION_SIZE"] = str(PORTION)
     installation.play(alpha={"latency_ms": 100})
@@ -208,7 +208,9 @@ def test_a_worker_told_to_go_ends_its_batch_first(installation: Installation) ->
     assert (verdict.messages, verdict.taken, verdict.unknown) == (5000, 5000, 0)
 
 
-def test_what_kills_its_sender_is_in_doubt_once_and_its_neighbours_go(installation: Installation) -> None:
+def test_a_message_that_kills_its_worker_becomes_unknown_and_other_messages_are_sent(
+    installation: Installation,
+) -> None:
     mined(installation, POSTROAD_PORTION_SIZE="20")
     installation.configure("alpha", kind="lethal", script={})
     installation.start()
@@ -222,7 +224,7 @@ def test_what_kills_its_sender_is_in_doubt_once_and_its_neighbours_go(installati
     assert verdict.unknown == 5
 
 
-def test_what_a_carrier_whose_plug_in_kills_whoever_loads_it_never_had_is_parked_and_others_go_on(
+def test_messages_of_a_carrier_whose_plug_in_kills_workers_fail_and_others_are_sent(
     installation: Installation,
 ) -> None:
     mined(installation, POSTROAD_PORTION_SIZE="20")
@@ -242,7 +244,9 @@ def test_what_a_carrier_whose_plug_in_kills_whoever_loads_it_never_had_is_parked
     assert (verdict.taken, verdict.unknown) == (500, 0)
 
 
-def test_what_kills_whoever_measures_it_is_parked_and_others_go_on(installation: Installation) -> None:
+def test_messages_that_kill_workers_in_the_segment_stage_are_rejected_and_others_are_sent(
+    installation: Installation,
+) -> None:
     mined(installation)
     installation.start()
     installation.await_ready()
@@ -255,7 +259,9 @@ def test_what_kills_whoever_measures_it_is_parked_and_others_go_on(installation:
     assert set(installation.rows("SELECT error_code FROM messages WHERE status = 'rejected'")) == {"poison"}
 
 
-def test_what_kills_whoever_bills_it_is_parked_and_others_go_on(installation: Installation) -> None:
+def test_messages_that_kill_workers_in_the_bill_stage_are_rejected_and_others_are_sent(
+    installation: Installation,
+) -> None:
     mined(installation)
     installation.start()
     installation.await_ready()
@@ -267,7 +273,7 @@ def test_what_kills_whoever_bills_it_is_parked_and_others_go_on(installation: In
     assert verdict.statuses == {"rejected": 13, "sent": 500}
 
 
-def test_an_order_that_kills_whoever_reads_it_is_refused_and_others_go_on(installation: Installation) -> None:
+def test_an_order_that_kills_workers_is_refused_and_others_are_sent(installation: Installation) -> None:
     mined(installation)
     installation.start()
     installation.await_ready()
@@ -281,7 +287,7 @@ def test_an_order_that_kills_whoever_reads_it_is_refused_and_others_go_on(instal
     assert verdict.statuses == {"sent": 200}
 
 
-def test_every_hint_given_twice_is_followed_once(installation: Installation) -> None:
+def test_duplicate_hints_send_no_message_twice(installation: Installation) -> None:
     mined(installation, DOUBLE="1")
     installation.play(alpha={"refuse_transient": 0.3}, beta={"refuse_transient": 0.3}, gamma={})
     installation.start()

@@ -18,7 +18,7 @@ def verify(header: str, body: bytes, secret: bytes, later: float = 0.0) -> None:
     verify_webhook_signature(payload=body, header=header, secret=secret.decode(), now=lambda: NOW.timestamp() + later)
 
 
-def test_their_client_verifies_what_we_sign() -> None:
+def test_the_vendors_client_verifies_the_signature() -> None:
     posting = webhooks.compose(payload(), [SECRET], NOW)
 
     assert posting
@@ -30,7 +30,7 @@ def test_their_client_verifies_what_we_sign() -> None:
         verify(posting.headers["Robase-Signature"], posting.body, SECRET, later=400)
 
 
-def test_after_a_rotation_both_secrets_sign_and_their_client_takes_the_new() -> None:
+def test_after_a_rotation_the_signature_verifies_with_the_new_and_the_old_secret() -> None:
     posting = webhooks.compose(payload(), [SECRET, b"whsec_old"], NOW)
 
     assert posting
@@ -40,7 +40,7 @@ def test_after_a_rotation_both_secrets_sign_and_their_client_takes_the_new() -> 
     verify(",".join(header.split(",")[:2]), posting.body, b"whsec_old")
 
 
-def test_the_envelope_is_the_vendors() -> None:
+def test_the_payload_has_the_vendors_fields() -> None:
     posting = webhooks.compose(payload(test=True), [SECRET], NOW)
 
     assert posting
@@ -76,13 +76,13 @@ def test_the_envelope_is_the_vendors() -> None:
         (Status.SCHEDULED, None),
     ],
 )
-def test_each_move_has_its_event_or_none(status: Status, event: str | None) -> None:
+def test_each_status_has_its_event_or_no_event(status: Status, event: str | None) -> None:
     posting = webhooks.compose(payload(status=status), [SECRET], NOW)
 
     assert (posting.headers["Robase-Event"] if posting else None) == event
 
 
-def test_an_endpoint_hears_only_what_it_asked_for() -> None:
+def test_an_endpoint_gets_only_the_events_it_subscribes_to() -> None:
     listens_to = frozenset({"sms.failed"})
 
     assert webhooks.compose(payload(listens_to=listens_to), [SECRET], NOW) is None
@@ -90,7 +90,7 @@ def test_an_endpoint_hears_only_what_it_asked_for() -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_whatever_a_message_came_to_there_is_a_word_and_a_sentence(code: Code) -> None:
+def test_every_failure_has_an_error_code_and_a_message(code: Code) -> None:
     word, sentence = webhooks.failure(code)
 
     assert word

@@ -1,4 +1,4 @@
-"""Solaris' webhooks: of persons' numbers as the vendor has them, of messages in their manner."""
+"""Solaris' webhooks: of persons' numbers in the vendor's format, of messages in a format that follows it."""
 
 import hmac
 import json
@@ -12,7 +12,7 @@ from schema.vocabulary import Code, NumberMove, Status
 from tests.dialects.webhook_payloads import AT, MESSAGE, payload, person_payload
 
 
-def test_the_signature_is_that_of_the_raw_body_by_the_new_secret() -> None:
+def test_the_raw_body_is_signed_with_the_newest_secret() -> None:
     posting = webhooks.compose(payload(attempt=3), [b"new", b"old"], AT)
 
     assert posting
@@ -22,7 +22,7 @@ def test_the_signature_is_that_of_the_raw_body_by_the_new_secret() -> None:
     assert (headers["Solaris-Webhook-Attempt"], headers["Solaris-Entity-Id"]) == ("3", str(MESSAGE))
 
 
-def test_neither_number_nor_text_is_told() -> None:
+def test_the_payload_has_neither_number_nor_text() -> None:
     posting = webhooks.compose(payload(status=Status.FAILED, error_code=Code.EXPIRED), [b"new"], AT)
 
     assert posting
@@ -31,18 +31,18 @@ def test_neither_number_nor_text_is_told() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED, Status.CANCELLED])
-def test_what_the_answer_said_already_is_not_told(status: Status) -> None:
+def test_queued_scheduled_and_cancelled_messages_have_no_event(status: Status) -> None:
     assert webhooks.compose(payload(status=status), [b"new"], AT) is None
 
 
-def test_an_endpoint_hears_only_what_it_asked_for() -> None:
+def test_an_endpoint_gets_only_the_events_it_subscribes_to() -> None:
     assert webhooks.compose(payload(listens_to=frozenset({"SMS_MESSAGE_FAILED"})), [b"new"], AT) is None
 
 
 # Numbers -------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_number_is_told_by_its_person_alone() -> None:
+def test_the_event_of_a_created_number_names_only_its_person() -> None:
     posting = webhooks.compose_number(person_payload(), [b"new", b"old"])
 
     assert posting
@@ -58,7 +58,7 @@ def test_a_new_number_is_told_by_its_person_alone() -> None:
     }
 
 
-def test_a_number_that_went_is_told_by_its_id() -> None:
+def test_the_event_of_a_deleted_number_has_its_id() -> None:
     posting = webhooks.compose_number(person_payload(move=NumberMove.DELETED), [b"new"])
 
     assert posting
@@ -66,14 +66,14 @@ def test_a_number_that_went_is_told_by_its_id() -> None:
     assert posting.headers["Solaris-Webhook-Event-Type"] == "PERSON_MOBILE_NUMBER_DELETED"
 
 
-def test_an_endpoint_hears_of_numbers_only_if_it_asked_for_that() -> None:
+def test_an_endpoint_gets_only_the_number_events_it_subscribes_to() -> None:
     gone = frozenset({"PERSON_MOBILE_NUMBER_DELETED"})
 
     assert webhooks.compose_number(person_payload(listens_to=gone), [b"new"]) is None
     assert webhooks.compose_number(person_payload(listens_to=gone, move=NumberMove.DELETED), [b"new"])
 
 
-def test_every_move_of_a_number_has_a_word() -> None:
+def test_every_change_of_a_number_has_an_event() -> None:
     assert set(webhooks.NUMBER_EVENTS) == set(NumberMove)
 
 
@@ -81,7 +81,7 @@ def test_every_move_of_a_number_has_a_word() -> None:
 
 
 @pytest.mark.parametrize(("status", "welcome"), [(200, True), (204, True), (301, False), (404, False), (500, False)])
-def test_a_new_endpoint_is_sent_an_empty_event_and_answers_2xx(status: int, welcome: bool) -> None:
+def test_a_new_endpoint_is_confirmed_by_a_2xx_response_to_an_empty_event(status: int, welcome: bool) -> None:
     assert webhooks.verification_call("secret").body == b""
     assert webhooks.verification_call("secret").headers["Solaris-Webhook-Event-Type"] == "WEBHOOK-SUBSCRIPTION"
     assert webhooks.is_confirmed("secret", status, b"") is welcome

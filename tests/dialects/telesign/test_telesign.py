@@ -1,4 +1,4 @@
-"""TeleSign's words: what its forms mean, and every answer with its HTTP status, status code and error code."""
+"""TeleSign's form fields, and every response with its HTTP status, status code and error code."""
 
 import json
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_a_form_with_all_fourteen_fields_is_read() -> None:
     )
 
 
-def test_a_number_alone_will_do() -> None:
+def test_a_form_with_only_a_number_is_valid() -> None:
     assert asked() == VerificationRequest(
         "+15555551234", None, "Your verification code is $$CODE$$", "", "", None, None
     )
@@ -90,7 +90,7 @@ def test_a_number_may_have_a_plus_and_blanks(number: str) -> None:
     assert asked(phone_number=number).phone == "+15555551234"
 
 
-def test_what_is_empty_was_not_given() -> None:
+def test_empty_fields_are_treated_as_absent() -> None:
     assert asked(verify_code="", template=" ", sender_id="", callback_url="", ucid="") == asked()
 
 
@@ -130,7 +130,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("body", INVALID)
-def test_a_form_that_is_wrong_is_told_so_in_their_words(body: str) -> None:
+def test_an_invalid_form_is_refused_with_the_vendors_error_text(body: str) -> None:
     call = post(body)
     faults = requests.read_sms(call)
     assert isinstance(faults, list)
@@ -153,7 +153,7 @@ def test_a_form_that_is_wrong_is_told_so_in_their_words(body: str) -> None:
     )
 
 
-def test_every_fault_of_a_form_is_told_at_once() -> None:
+def test_all_errors_of_a_form_are_reported_together() -> None:
     faults = requests.read_sms(post("verify_code=1&ucid=x&transaction_payee=y"))
 
     assert isinstance(faults, list)
@@ -166,7 +166,7 @@ def test_every_fault_of_a_form_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("body", ["phone_number=%ff", "a=1&" * 101, "%ff=1"])
-def test_a_body_that_is_no_form_is_a_bad_request(body: str) -> None:
+def test_a_body_that_is_not_a_valid_form_is_a_bad_request(body: str) -> None:
     call = post(body)
     faults = requests.read_sms(call)
     assert isinstance(faults, list)
@@ -176,12 +176,12 @@ def test_a_body_that_is_no_form_is_a_bad_request(body: str) -> None:
     assert dict(said)["errors"] == [[("code", -40006), ("description", "Bad request")]]
 
 
-def test_bytes_that_are_no_utf_8_are_a_bad_request() -> None:
+def test_a_body_that_is_not_utf_8_is_refused() -> None:
     assert isinstance(requests.read_sms(replace(post(), body=b"phone_number=\xff")), list)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
-def test_only_forms_are_read(content_type: str) -> None:
+def test_other_media_types_than_forms_are_refused_with_415(content_type: str) -> None:
     faults = requests.read_sms(post(f"phone_number={NUMBER}", content_type))
 
     assert isinstance(faults, list)
@@ -198,14 +198,14 @@ def test_only_forms_are_read(content_type: str) -> None:
         ("https://[bad/hook", "Invalid Request: CallbackUrl Parameter: https://[bad/hook"),
     ],
 )
-def test_a_host_that_we_must_not_call_is_named(url: str, words: str) -> None:
+def test_the_error_names_the_forbidden_host_of_a_callback_url(url: str, words: str) -> None:
     assert requests.host_refused(url).words == words
 
 
 # The text --------------------------------------------------------------------------------------------------------
 
 
-def test_variables_are_filled_once_and_what_fills_them_is_not_looked_into() -> None:
+def test_template_variables_are_replaced_once_and_their_values_not_expanded() -> None:
     found = asked(
         template="$$CODE$$ $$AMOUNT$$ $$PAYEE$$ $$OTHER$$ $$CODE ${code} $$$$CODE$$",
         transaction_amount="$$CODE$$",
@@ -215,12 +215,12 @@ def test_variables_are_filled_once_and_what_fills_them_is_not_looked_into() -> N
     assert requests.text(found, "1234567", 160) == "1234567 $$CODE$$ ${phone} $$OTHER$$ $$CODE ${code} $$1234567"
 
 
-def test_a_text_with_a_code_of_its_own_goes_out_as_it_is() -> None:
+def test_a_template_without_a_code_placeholder_is_sent_unchanged() -> None:
     assert requests.text(asked(template="Code 4711"), "1234567", 160) == "Code 4711"
 
 
 @pytest.mark.parametrize(("length", "longest", "fits"), [(153, 160, True), (154, 160, False), (1593, 1600, True)])
-def test_a_text_is_measured_once_it_is_filled_in(length: int, longest: int, fits: bool) -> None:
+def test_the_length_limit_applies_to_the_rendered_text(length: int, longest: int, fits: bool) -> None:
     found = requests.text(asked(template="x" * length + "$$CODE$$"), "1234567", longest)
 
     assert isinstance(found, str) is fits
@@ -228,7 +228,7 @@ def test_a_text_is_measured_once_it_is_filled_in(length: int, longest: int, fits
         assert found.words == "Invalid Request: Template Parameter"
 
 
-def test_a_text_that_cannot_be_kept_is_refused() -> None:
+def test_a_text_with_nul_is_refused() -> None:
     assert isinstance(requests.text(asked(template="a\0b"), "1", 160), TelesignFault)
 
 
@@ -248,15 +248,15 @@ def test_a_text_that_cannot_be_kept_is_refused() -> None:
         ("zh-TW", "您的驗證碼是 1234567"),
     ],
 )
-def test_without_a_template_the_language_decides(language: str, text: str) -> None:
+def test_the_default_text_depends_on_the_language(language: str, text: str) -> None:
     assert requests.text(asked(language=language), "1234567", 160) == text
 
 
-def test_a_template_goes_before_the_language() -> None:
+def test_a_template_overrides_the_language() -> None:
     assert asked(language="de", template="Hi $$CODE$$").template == "Hi $$CODE$$"
 
 
-def test_every_text_of_ours_holds_the_code_once_and_fits_one_message() -> None:
+def test_every_default_text_has_the_code_once_and_fits_one_segment() -> None:
     assert len(templates.TEXTS) >= 12
     assert all(text.count("$$CODE$$") == 1 and len(text) <= 62 for text in templates.TEXTS.values())
 
@@ -267,21 +267,21 @@ def test_every_text_of_ours_holds_the_code_once_and_fits_one_message() -> None:
 @pytest.mark.parametrize(
     ("query", "guess"), [("", None), ("verify_code=", None), ("verify_code=12x", "12x"), ("a=1", None)]
 )
-def test_a_guess_is_taken_as_it_was_entered(query: str, guess: str | None) -> None:
+def test_a_verify_code_in_the_query_is_read_unchanged(query: str, guess: str | None) -> None:
     assert requests.read_guess(get(query)) == guess
 
 
-def test_a_query_that_cannot_be_read_is_refused() -> None:
+def test_an_undecodable_query_is_refused() -> None:
     assert isinstance(requests.read_guess(get("verify_code=%ff")), TelesignFault)
 
 
 @pytest.mark.parametrize("word", [SPELT, SPELT.lower()])
-def test_a_reference_is_read_in_either_case(word: str) -> None:
+def test_a_reference_id_is_read_in_upper_or_lower_case(word: str) -> None:
     assert requests.read_reference(word) == ID
 
 
 @pytest.mark.parametrize("word", ["None", SPELT[:-1], SPELT + "0", "G" * 32, "1" * 31 + "١"])
-def test_what_is_no_reference_is_told_so(word: str) -> None:
+def test_an_invalid_reference_id_is_refused(word: str) -> None:
     found = requests.read_reference(word)
 
     assert isinstance(found, TelesignFault)
@@ -291,7 +291,7 @@ def test_what_is_no_reference_is_told_so(word: str) -> None:
 # Answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
+def test_the_status_response_has_the_vendors_fields_in_order() -> None:
     reply = responses.verification_status(ID, 290, AT)
 
     assert reply.headers == {"Content-Type": "application/json"}
@@ -302,13 +302,13 @@ def test_a_transaction_is_answered_field_for_field_as_they_do() -> None:
     )
 
 
-def test_a_guess_is_answered_with_what_was_entered() -> None:
+def test_the_status_response_repeats_the_entered_code() -> None:
     reply = responses.verification_status(ID, 200, AT, state="VALID", entered="57244")
 
     assert json.loads(reply.body)["verify"] == {"code_state": "VALID", "code_entered": "57244"}
 
 
-def test_a_completion_is_answered_with_their_own_spelling() -> None:
+def test_the_completion_response_has_the_vendors_spelling_of_subresource() -> None:
     assert responses.completed(ID, AT).body.decode() == (
         f'{{"reference_id":"{SPELT}","subresource":"sms","errors":[],"status":{{'
         '"updated_on":"2026-11-21T10:00:00.000000Z","code":1900,'
@@ -316,7 +316,7 @@ def test_a_completion_is_answered_with_their_own_spelling() -> None:
     )
 
 
-def test_a_moment_is_told_in_utc_with_six_digits() -> None:
+def test_a_time_is_written_in_utc_with_microseconds() -> None:
     assert responses.stamp(AT.replace(microsecond=42).astimezone(timezone(timedelta(hours=1)))) == (
         "2026-11-21T10:00:00.000042Z"
     )
@@ -347,11 +347,11 @@ def test_a_moment_is_told_in_utc_with_six_digits() -> None:
         (Status.REJECTED, Code.RATE_KEY, 230),
     ],
 )
-def test_where_a_message_stands_has_a_code(status: Status, cause: Code | None, code: int) -> None:
+def test_each_message_status_and_cause_has_a_status_code(status: Status, cause: Code | None, code: int) -> None:
     assert statuses.spell(status, cause) == code
 
 
-def test_every_status_has_a_code_and_every_code_words() -> None:
+def test_every_status_has_a_code_and_every_code_a_description() -> None:
     assert set(statuses.STATUSES) == set(Status)
     used = {*statuses.STATUSES.values(), *statuses.CAUSES.values(), *(each.status for each in ERRORS.values())}
     assert used <= set(statuses.WORDS)
@@ -393,7 +393,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("ours", "http", "status", "title", "code", "words"), TABLE)
-def test_sending_is_refused_row_by_row_as_in_their_table(
+def test_a_send_is_refused_with_the_error_of_the_vendors_table(
     ours: Code, http: int, status: int, title: str, code: int, words: str
 ) -> None:
     reply = errors.refuse(post(), [Refusal(ours, "words of ours, which go nowhere")], 3.0)
@@ -423,7 +423,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("error", SECRETS, ids=lambda error: str(error.code))
-def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.TelesignError) -> None:
+def test_an_authentication_is_refused_with_the_error_of_the_vendors_table(error: errors.TelesignError) -> None:
     status, code, words = SECRETS[error]
     said = json.loads(errors.respond(post(), [error]).body)
 
@@ -443,7 +443,7 @@ def test_a_proof_is_refused_row_by_row_as_in_their_table(error: errors.TelesignE
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_asking_is_refused_with_what_their_examples_name(
+def test_status_and_completion_requests_are_refused_as_in_the_vendors_examples(
     method: str, ours: Code, http: int, reference: str | None, resource: str | None, status: int, code: int, words: str
 ) -> None:
     path = f"/v1/verify/{'completion/' if method == 'PUT' else ''}{SPELT}"
@@ -467,7 +467,7 @@ def test_asking_is_refused_with_what_their_examples_name(
     )
 
 
-def test_where_no_transaction_is_named_none_is_missing() -> None:
+def test_an_unknown_path_is_refused_without_a_reference_id() -> None:
     reply = errors.refuse(get(path="/v2/verify/other/thing"), [Refusal(Code.NOT_FOUND, "")])
 
     assert reply.status == 404
@@ -478,7 +478,7 @@ def test_where_no_transaction_is_named_none_is_missing() -> None:
 # What an operator may set ----------------------------------------------------------------------------------------
 
 
-def test_a_key_without_settings_has_those_of_the_documents() -> None:
+def test_a_key_without_settings_has_the_documented_defaults() -> None:
     found = key_settings.read({"rate": 5, "colour": "red"})
 
     assert (found.validity, found.max_attempts, found.max_text, found.hard_cap, found.pause) == (300, 3, 160, 5, 0)
@@ -488,10 +488,10 @@ def test_a_key_without_settings_has_those_of_the_documents() -> None:
 @pytest.mark.parametrize(
     "settings", [{"tolerance": 901}, {"tolerance": 0}, {"max_text": 1601}, {"validity": "soon"}, {"max_attempts": 0}]
 )
-def test_a_setting_that_would_open_a_hole_is_refused(settings: dict[str, Any]) -> None:
+def test_a_setting_out_of_its_range_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         key_settings.read(settings)
 
 
-def test_a_sender_that_is_a_number_may_be_written_as_one() -> None:
+def test_a_numeric_sender_setting_may_be_a_json_number() -> None:
     assert key_settings.read({"sender": 12345}).sender == "12345"

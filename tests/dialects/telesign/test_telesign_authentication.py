@@ -1,4 +1,4 @@
-"""TeleSign's signatures: the vendor's vectors, its own client's headers, every fault in the order it is looked for."""
+"""TeleSign's signatures: test vectors, the vendor's client, and every error in the order of the checks."""
 
 import json
 from base64 import b64decode, b64encode
@@ -93,7 +93,7 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_a_request_is_signed_as_the_vendors_own_function_does(name: str) -> None:
+def test_signatures_match_the_test_vectors(name: str) -> None:
     made, signature = VECTORS[name]
 
     assert made.headers["authorization"] == f"TSA {CUSTOMER}:{signature}"
@@ -108,7 +108,7 @@ def test_a_callback_is_signed_over_its_raw_body() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 @pytest.mark.parametrize("auth_method", [None, "Basic"])
-def test_what_the_vendors_client_sends_is_let_in(method: str, auth_method: str | None) -> None:
+def test_requests_of_the_vendors_client_are_authenticated(method: str, auth_method: str | None) -> None:
     fields = "" if method == "GET" else "phone_number=15555551234"
     headers = RestClient.generate_telesign_headers(
         CUSTOMER, API_KEY, method, "/v1/verify/sms", fields, date_rfc2616=DATE, auth_method=auth_method
@@ -120,7 +120,7 @@ def test_what_the_vendors_client_sends_is_let_in(method: str, auth_method: str |
     assert judge(made) is None
 
 
-def test_the_blank_that_the_documents_print_behind_the_method_may_be_signed_too() -> None:
+def test_a_signature_with_the_documented_space_in_x_ts_auth_method_is_accepted() -> None:
     made = call()
     _, documented = strings_to_sign(made)
     signature = sign(SECRET, documented).decode()
@@ -138,12 +138,12 @@ def test_the_blank_that_the_documents_print_behind_the_method_may_be_signed_too(
         ({"method": "PUT"}, "the method"),
     ],
 )
-def test_a_signature_is_good_for_nothing_else(change: dict[str, Any], what: str) -> None:
+def test_a_signature_is_invalid_for_another_body_path_or_method(change: dict[str, Any], what: str) -> None:
     assert error(judge(replace(call(), **change))) == -30006, what
 
 
 @pytest.mark.parametrize("name", ["x-ts-nonce", "date", "content-type"])
-def test_a_signature_covers_the_header(name: str) -> None:
+def test_the_signature_covers_nonce_date_and_content_type(name: str) -> None:
     made = call()
     value = {"date": "Fri, 02 Jan 2026 03:04:06 GMT"}.get(name, "another")
 
@@ -212,11 +212,11 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("code", "changes"), FAULTS)
-def test_the_first_fault_in_their_order_is_told(code: int, changes: dict[str, Any]) -> None:
+def test_the_first_error_in_the_vendors_order_is_reported(code: int, changes: dict[str, Any]) -> None:
     assert error(judge(call(**changes))) == code
 
 
-def test_a_header_of_other_letters_than_ascii_is_no_fault_of_ours() -> None:
+def test_a_non_ascii_header_is_refused_without_an_internal_error() -> None:
     assert error(judge(call(authorization=f"TSA {CUSTOMER}:é"))) == -30005
     assert error(judge(call(x_ts_nonce="naïve \udcff nonce", authorization=f"TSA {CUSTOMER}:AAAA"))) == -30006
 
@@ -224,18 +224,18 @@ def test_a_header_of_other_letters_than_ascii_is_no_fault_of_ours() -> None:
 @pytest.mark.parametrize(
     ("off", "code"), [(899, 0), (900, 0), (901, -30010), (-900, 0), (-901, -30010), (3600, -30010), (-3600, -30010)]
 )
-def test_a_date_may_be_a_quarter_of_an_hour_off(off: int, code: int) -> None:
+def test_a_date_may_differ_by_fifteen_minutes(off: int, code: int) -> None:
     assert error(judge(call(), now=NOW + timedelta(seconds=off))) == code
 
 
-def test_the_window_can_be_narrowed_on_the_key() -> None:
+def test_the_date_tolerance_can_be_reduced_in_the_settings_of_the_key() -> None:
     narrow = key(settings={"tolerance": 60})
 
     assert error(judge(call(), narrow, NOW + timedelta(seconds=59))) == 0
     assert error(judge(call(), narrow, NOW + timedelta(seconds=61))) == -30010
 
 
-def test_a_key_that_is_set_up_wrongly_fails_alone() -> None:
+def test_a_key_with_invalid_settings_is_refused_as_unavailable() -> None:
     assert error(judge(call(), key(settings={"tolerance": "wide"}))) == -90001
 
 
@@ -247,7 +247,7 @@ def test_a_date_may_be_written_in_any_way_that_rfc_822_allows(date: str) -> None
     assert error(judge(call(date=date))) == 0
 
 
-def test_a_date_of_their_own_goes_before_the_one_a_proxy_may_have_set() -> None:
+def test_x_ts_date_overrides_the_date_header() -> None:
     made = call(x_ts_date=DATE, date=LATE)
 
     assert next(strings_to_sign(made)).split(b"\n")[2] == b""
@@ -257,14 +257,14 @@ def test_a_date_of_their_own_goes_before_the_one_a_proxy_may_have_set() -> None:
 # Nonces ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_nonce_is_remembered_as_long_as_its_date_can_hold() -> None:
+def test_a_nonce_is_stored_for_twice_the_date_tolerance() -> None:
     found = AUTHENTICATION.nonce(call())
 
     assert found is not None
     assert (found.word, found.seconds) == (nonce(1), 1800)
 
 
-def test_a_key_shown_as_a_password_needs_no_nonce() -> None:
+def test_basic_authentication_needs_no_nonce() -> None:
     basic = "Basic " + b64encode(f"{CUSTOMER}:{API_KEY}".encode()).decode()
     made = call(authorization=basic, x_ts_auth_method="Basic", date=None, x_ts_nonce=None)
 
@@ -272,9 +272,9 @@ def test_a_key_shown_as_a_password_needs_no_nonce() -> None:
     assert AUTHENTICATION.nonce(made) is None
 
 
-def test_the_scheme_decides_and_not_the_header_that_names_the_method() -> None:
+def test_the_authorization_scheme_is_not_overridden_by_x_ts_auth_method() -> None:
     assert error(judge(call(x_ts_auth_method="Basic"))) == -30008
 
 
-def test_the_key_is_base64_of_what_signs() -> None:
+def test_the_api_key_is_the_base64_form_of_the_signing_secret() -> None:
     assert b64decode(API_KEY) == SECRET

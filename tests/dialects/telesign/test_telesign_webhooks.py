@@ -1,4 +1,4 @@
-"""What TeleSign's customers are told, read as the vendor's own helper reads it."""
+"""TeleSign's delivery reports, as the vendor's own helper verifies them."""
 
 import json
 from base64 import b64encode
@@ -32,7 +32,7 @@ def said(**fields: Any) -> Any:
     return json.loads(posting.body)
 
 
-def test_a_delivery_report_has_the_fields_of_their_example_in_its_order() -> None:
+def test_a_delivery_report_has_the_fields_of_the_vendors_example_in_order() -> None:
     posting = notification()
 
     assert posting is not None
@@ -67,7 +67,7 @@ def test_the_vendors_helper_accepts_the_signature_in_both_headers() -> None:
         (Status.CANCELLED, None, 229, "Message blocked by customer request"),
     ],
 )
-def test_where_a_message_stands_is_told_by_code_and_words(
+def test_the_status_of_a_message_is_reported_with_code_and_description(
     status: Status, cause: Code | None, code: int, words: str
 ) -> None:
     report = said(status=status, error_code=cause)
@@ -75,7 +75,7 @@ def test_where_a_message_stands_is_told_by_code_and_words(
     assert (report["status"]["code"], report["status"]["description"], report["errors"]) == (code, words, [])
 
 
-def test_an_empty_wallet_is_told_as_an_error() -> None:
+def test_insufficient_funds_are_reported_as_an_error() -> None:
     report = said(status=Status.REJECTED, error_code=Code.INSUFFICIENT_FUNDS)
 
     assert report["status"]["code"] == 500
@@ -83,23 +83,23 @@ def test_an_empty_wallet_is_told_as_an_error() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.QUEUED])
-def test_that_a_message_is_on_its_way_is_no_report(status: Status) -> None:
+def test_scheduled_and_queued_messages_have_no_delivery_report(status: Status) -> None:
     assert notification(status=status) is None
 
 
-def test_an_endpoint_hears_the_status_codes_it_names() -> None:
+def test_an_endpoint_gets_only_the_status_codes_it_subscribes_to() -> None:
     assert notification(listens_to=frozenset({"203"})) is None
     assert notification(listens_to=frozenset({"200"})) is not None
 
 
-def test_neither_number_nor_text_is_told() -> None:
+def test_a_delivery_report_has_neither_number_nor_text() -> None:
     posting = notification(body="Your code is 9081726", phone="+15555551234")
 
     assert posting is not None
     assert not any(secret in str(posting) for secret in ("9081726", "5555551234"))
 
 
-def test_their_plan_is_three_more_tries_within_half_a_minute() -> None:
+def test_a_failed_delivery_report_is_retried_three_times_within_30_seconds() -> None:
     assert webhooks.SCHEDULE == (5.0, 10.0, 15.0)
     assert webhooks.TIMEOUT == 5
     assert [status for status in range(100, 600) if status in webhooks.SUCCESSES] == [200]

@@ -1,4 +1,4 @@
-"""What Webex Interact's clients ask for, and every fault of it in the vendor's own words."""
+"""Parsing of Webex Interact's requests, and the vendor's text for every error."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,7 @@ def order(asked: WebexMessage, text: str | None = None) -> Order:
     return requests.order(asked, text, key, NOW)
 
 
-def test_the_vendors_sample_is_three_messages() -> None:
+def test_the_vendors_sample_request_has_three_messages() -> None:
     found = ask(SAMPLE)
 
     assert found.text == SAMPLE["message_body"]
@@ -108,7 +108,7 @@ NOBODY = "invalid recipients object format, no phone numbers provided."
         ),
     ],
 )
-def test_the_vendors_error_samples(change: dict[str, Any], field: str, message: str) -> None:
+def test_errors_match_the_vendors_samples(change: dict[str, Any], field: str, message: str) -> None:
     found = read(PLAIN | change)
 
     assert isinstance(found, list)
@@ -176,7 +176,9 @@ def test_the_vendors_error_samples(change: dict[str, Any], field: str, message: 
         ),
     ],
 )
-def test_what_does_not_fit_is_named(change: dict[str, Any], notification: list[tuple[str, str]]) -> None:
+def test_an_invalid_field_is_reported_with_its_name(
+    change: dict[str, Any], notification: list[tuple[str, str]]
+) -> None:
     assert faults(PLAIN | change) == notification
 
 
@@ -192,11 +194,11 @@ def test_what_does_not_fit_is_named(change: dict[str, Any], notification: list[t
         (b"null", "must be an object"),
     ],
 )
-def test_what_is_no_object_is_told_so(body: bytes, words: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(body: bytes, words: str) -> None:
     assert faults(body) == [("body", words)]
 
 
-def test_all_faults_are_in_one_answer() -> None:
+def test_all_errors_are_in_one_response() -> None:
     asked = {
         "template_id": "stp_x",
         "message_body": "Hello",
@@ -216,20 +218,20 @@ def test_all_faults_are_in_one_answer() -> None:
     ]
 
 
-def test_an_answer_tells_a_hundred_faults_at_most() -> None:
+def test_a_response_has_at_most_a_hundred_errors() -> None:
     found = read(PLAIN | {"to": [{}] * 5_000})
 
     assert isinstance(found, list)
     assert len(json.loads(errors.invalid(found).body)["errors"]) == 100
 
 
-def test_ten_thousand_numbers_are_taken_the_same_one_too() -> None:
+def test_ten_thousand_numbers_are_accepted_including_repeated_ones() -> None:
     found = ask(PLAIN | {"to": [{"phone": ["+447700900123"] * 9_999}, {"phone": ["+447700900124"]}]})
 
     assert len(found.recipients) == 10_000
 
 
-def test_what_nobody_knows_is_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     extra = {"skip_optout_check": True, "name": 7, "nonsense": {"a": [None]}}
     found = ask(PLAIN | extra | {"to": [{"phone": ["+447700900123"], "country_code": "GB"}]})
 
@@ -237,14 +239,14 @@ def test_what_nobody_knows_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(("said", "skips"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
-def test_who_says_so_passes_over_his_opt_outs(said: Any, skips: bool) -> None:
+def test_skip_optout_check_is_honoured_only_when_it_is_true(said: Any, skips: bool) -> None:
     found = ask(PLAIN | {"skip_optout_check": said})
 
     assert found.skips_opt_outs is skips
     assert order(found).skip_opt_outs is skips
 
 
-def test_null_and_empty_are_as_good_as_nothing() -> None:
+def test_null_and_empty_fields_are_treated_as_absent() -> None:
     nothing = {"template_id": None, "send_at": None, "schedule_at": "", "valid_until": "", "global_merge_fields": None}
     found = ask(PLAIN | nothing | {"to": [{"phone": ["1"], "merge_fields": None, "correlation_id": ""}]})
 
@@ -267,13 +269,13 @@ def test_a_date_without_a_zone_is_utc(text: str, at: datetime) -> None:
     assert ask(PLAIN | {"send_at": text}).send_at == at
 
 
-def test_schedule_at_means_send_at_which_goes_before_it() -> None:
+def test_schedule_at_is_an_alias_of_send_at_which_overrides_it() -> None:
     assert ask(PLAIN | {"schedule_at": "2025-01-18T00:00:00Z"}).send_at == datetime(2025, 1, 18, tzinfo=UTC)
     both = {"schedule_at": "2025-01-18T00:00:00Z", "send_at": "2025-01-19T00:00:00Z"}
     assert ask(PLAIN | both).send_at == datetime(2025, 1, 19, tzinfo=UTC)
 
 
-def test_the_edges_of_the_windows_are_within() -> None:
+def test_the_latest_allowed_send_at_and_valid_until_are_accepted() -> None:
     edge = {
         "send_at": datetimes.write(NOW + timedelta(days=7)),
         "valid_until": datetimes.write(NOW + timedelta(days=10)),
@@ -292,7 +294,7 @@ def test_a_template_is_named_by_its_id_or_by_its_slug() -> None:
     assert ask(asked | {"template_id": "stp_nonsense"}).text is None
 
 
-def test_a_number_that_is_written_as_a_number_is_read() -> None:
+def test_json_numbers_are_accepted_as_phone_numbers_and_merge_values() -> None:
     found = ask(PLAIN | {"to": [{"phone": [447700900123], "merge_fields": {"count": 2, "price": 1.5}}]})
 
     assert (found.recipients[0].to, found.recipients[0].merge) == ("447700900123", {"count": "2", "price": "1.5"})
@@ -301,28 +303,28 @@ def test_a_number_that_is_written_as_a_number_is_read() -> None:
 # Orders -------------------------------------------------------------------------------------------------------
 
 
-def test_merge_fields_that_nobody_filled_stand_as_they_are() -> None:
+def test_unfilled_merge_fields_are_left_in_place() -> None:
     found = order(ask(PLAIN | {"message_body": "Hi ${firstname}, ${x} ${}", "global_merge_fields": {"firstname": "u"}}))
 
     assert found.merge == {"firstname": "u", "x": "${x}"}
     assert found.body == "Hi ${firstname}, ${x} ${}"
 
 
-def test_an_order_says_where_it_came_from_and_when() -> None:
+def test_an_order_has_account_sender_operation_and_time() -> None:
     found = order(ask(SAMPLE))
 
     assert (found.account, found.sender, found.door, found.submitted_at) == ("acme", "WxInteract", "webex.sms", NOW)
     assert (found.idempotency_key, found.test) == (None, False)
 
 
-def test_an_order_to_many_yields_to_single_messages() -> None:
+def test_an_order_to_more_than_a_hundred_numbers_has_the_bulk_class() -> None:
     some, many = (ask(PLAIN | {"to": [{"phone": ["+447700900123"] * count}]}) for count in (100, 101))
 
     assert order(some).message_class is MessageClass.TRANSACTIONAL
     assert order(many).message_class is MessageClass.BULK
 
 
-def test_an_order_is_one_that_the_house_would_take() -> None:
+def test_an_order_is_valid_by_its_schema() -> None:
     found = order(ask(SAMPLE))
 
     assert Order.model_validate(found.model_dump()) == found
@@ -343,7 +345,7 @@ TO = st.lists(st.fixed_dictionaries({}, optional={"phone": JSON, "merge_fields":
         | dict.fromkeys(["message_body", "template_id", "from", "send_at", "valid_until", "global_merge_fields"], JSON),
     )
 )
-def test_whatever_comes_is_read_or_answered(asked: dict[str, Any]) -> None:
+def test_any_json_is_parsed_or_refused(asked: dict[str, Any]) -> None:
     found = read(asked)
 
     if isinstance(found, list):
@@ -363,7 +365,7 @@ def test_whatever_comes_is_read_or_answered(asked: dict[str, Any]) -> None:
         ("text/plain", False),
     ],
 )
-def test_json_is_known_by_its_name(media: str, is_json: bool) -> None:
+def test_json_is_recognised_by_its_media_type(media: str, is_json: bool) -> None:
     call = ApiRequest("POST", "/v1/sms", "", {"content-type": media}, b"{}", "127.0.0.1")
 
     assert requests.is_json(call) is is_json

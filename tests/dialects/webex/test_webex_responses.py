@@ -1,4 +1,4 @@
-"""What Webex Interact's callers are answered, field by field, and how each refusal is told."""
+"""Webex Interact's responses, field by field, and the format of every refusal."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def notification(reply: ApiResponse) -> Any:
     return json.loads(reply.body)
 
 
-def test_each_number_has_a_transaction_or_an_error_in_the_order_asked() -> None:
+def test_each_number_has_a_transaction_or_an_error_in_request_order() -> None:
     recipients = [Recipient(to=word) for word in ("+44 7700 900123", "+4477", "+447700900124", "+447700900125", "+9")]
     refusals = [Refusal(Code.PHONE_INVALID, "no", "recipients[1].to", 1), Refusal(Code.NO_ROUTE, "no", None, 4)]
     answered = Answered(FIRST, [written(0), None, written(2), written(3, Code.INSUFFICIENT_FUNDS), None], refusals)
@@ -54,14 +54,14 @@ def test_each_number_has_a_transaction_or_an_error_in_the_order_asked() -> None:
     )
 
 
-def test_errors_are_an_empty_array_where_there_are_none() -> None:
+def test_errors_is_an_empty_array_without_errors() -> None:
     reply = responses.sent([Recipient(to="+447700900123")], Answered(FIRST, [written(0)], []))
 
     assert notification(reply)["errors"] == []
 
 
 @pytest.mark.parametrize("code", [*sorted(responses.NUMBERS), Code.BODY_TOO_LONG, Code.BODY_EMPTY])
-def test_whatever_keeps_one_number_back_has_words(code: Code) -> None:
+def test_every_refusal_of_a_number_has_a_message(code: Code) -> None:
     reply = responses.sent([Recipient(to="+9")], Answered(FIRST, [None], [Refusal(code, "", None, 0)]))
 
     [error] = notification(reply)["errors"]
@@ -77,12 +77,12 @@ def test_whatever_keeps_one_number_back_has_words(code: Code) -> None:
 # Refusals -----------------------------------------------------------------------------------------------------
 
 
-def test_every_code_has_words() -> None:
+def test_every_code_has_an_error() -> None:
     assert set(errors.ERRORS) == set(Code)
 
 
 @pytest.mark.parametrize("code", list(Code))
-def test_every_refusal_is_in_one_of_the_two_shapes(code: Code) -> None:
+def test_every_refusal_has_one_of_the_two_error_formats(code: Code) -> None:
     for path in ("/v1/sms", "/v1/sms/", "/v1/sms/test", "/assets/v1/senders"):
         call = ApiRequest("POST", path, "", {}, b"", "127.0.0.1", AT, CALL.id)
         reply = errors.refuse(call, [Refusal(code, "in other words", "to")], 1.2)
@@ -96,7 +96,7 @@ def test_every_refusal_is_in_one_of_the_two_shapes(code: Code) -> None:
         assert reply.status in (400, 401, 403, 404, 405, 413, 414, 415, 429, 431, 500, 503)
 
 
-def test_who_shows_no_key_is_unauthorized() -> None:
+def test_a_missing_or_malformed_key_is_unauthorized() -> None:
     vault = Vault("a secret of these tests, long enough")
     for headers in ({}, {"x-auth-key": " "}, {"x-auth-key": "a" * 300}, {"x-auth-key": "aky_é"}):
         reply = AUTHENTICATION.find_handle(
@@ -107,14 +107,14 @@ def test_who_shows_no_key_is_unauthorized() -> None:
         assert reply.body == b'{"trace_id":"9f102b6c1d3e4f50","errors":[{"message":"Unauthorized"}]}'
 
 
-def test_who_calls_too_often_is_told_when_to_come_again() -> None:
+def test_a_rate_limited_request_gets_retry_after() -> None:
     reply = AUTHENTICATION.refuse(CALL, [Refusal(Code.RATE_KEY, "rate limit exceeded")], 0.3)
 
     assert (reply.status, reply.headers["Retry-After"]) == (429, "1")
     assert reply.body == b'{"trace_id":"9f102b6c1d3e4f50","errors":[{"message":"Too many requests"}]}'
 
 
-def test_what_the_house_says_of_a_whole_order_is_told_by_the_vendors_field() -> None:
+def test_refusals_of_an_order_name_the_vendors_fields() -> None:
     refusals = [
         Refusal(Code.SENDER_INVALID, "'ACME' is pending, not approved", "sender"),
         Refusal(Code.TEMPLATE_UNKNOWN, "", "template"),
@@ -131,7 +131,7 @@ def test_what_the_house_says_of_a_whole_order_is_told_by_the_vendors_field() -> 
 # The rest -----------------------------------------------------------------------------------------------------
 
 
-def test_an_account_is_shown_as_the_vendor_shows_it() -> None:
+def test_an_account_has_the_vendors_fields() -> None:
     content = notification(responses.account(KEY, AccountBalance(100_000, datetime(2024, 7, 19, 15, 28, 58, 123, UTC))))
 
     assert content == {
@@ -152,7 +152,7 @@ def sender(place: int, state: SenderState) -> ShownSenderId:
     return ShownSenderId(UUID(int=place), f"ACME{place}", state, (), {}, None, AT)
 
 
-def test_senders_come_by_the_page() -> None:
+def test_senders_are_paginated() -> None:
     found = [sender(place, state) for place, state in enumerate(SenderState)]
 
     assert notification(responses.senders(found, 2, 2)) == {
@@ -171,7 +171,7 @@ def test_senders_come_by_the_page() -> None:
     }
 
 
-def test_a_scheduled_request_is_shown_as_a_whole() -> None:
+def test_a_scheduled_request_has_the_vendors_fields() -> None:
     found = ShownSchedule(FIRST, Status.CANCELLED, "ACME", "Hello", AT + timedelta(hours=1), AT)
 
     assert notification(responses.scheduled([found], 1, 25)) == {
@@ -193,5 +193,5 @@ def test_a_scheduled_request_is_shown_as_a_whole() -> None:
     }
 
 
-def test_every_state_of_a_sender_has_a_word() -> None:
+def test_every_state_of_a_sender_has_a_name() -> None:
     assert set(responses.SENDERS) == set(SenderState)

@@ -1,4 +1,4 @@
-"""Pages and searches, as Webex Interact's clients ask for them."""
+"""Parsing of Webex Interact's pages and searches."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ def requests(*statuses: Status) -> list[ShownSchedule]:
 
 
 @pytest.mark.parametrize("fork_server", [lambda part: {"filter": part}, lambda part: part])
-def test_a_search_is_by_id_or_by_dates_nested_or_not(fork_server: Any) -> None:
+def test_a_search_is_by_id_or_dates_with_or_without_a_filter_object(fork_server: Any) -> None:
     by_id = search(fork_server({"id": ksuids.spell("aps_", ID)}))
     by_dates = search(
         fork_server(RANGE | {"scheduled_at_start": "2025-12-04T00:00:00", "scheduled_at_end": "2025-12-05T00:00:00"})
@@ -54,7 +54,7 @@ def test_a_search_is_by_id_or_by_dates_nested_or_not(fork_server: Any) -> None:
     assert (by_dates.number, by_dates.size, by_dates.sort_by, by_dates.descending) == (1, 25, "created_at", True)
 
 
-def test_pages_and_order_may_be_asked_for() -> None:
+def test_page_and_sort_order_are_parsed() -> None:
     found = search(
         {
             "filter": RANGE,
@@ -91,7 +91,7 @@ def test_pages_and_order_may_be_asked_for() -> None:
         (b"[" * 100_000, "body", "invalid JSON"),
     ],
 )
-def test_what_does_not_fit_is_named(asked: Any, field: str, words: str) -> None:
+def test_an_invalid_field_is_reported_with_its_name(asked: Any, field: str, words: str) -> None:
     assert faults(asked) == [(field, words)]
 
 
@@ -113,15 +113,15 @@ def test_what_does_not_fit_is_named(asked: Any, field: str, words: str) -> None:
         ({"id": "cmp_36bzz7d3BObohgoE2t4maNdo7BE"}, datetimes.NEVER, datetimes.NEVER),
     ],
 )
-def test_when_it_was_made_is_known_from_what_is_asked(asked: Any, earliest: datetime, latest: datetime) -> None:
+def test_a_search_limits_the_creation_time_of_the_requests(asked: Any, earliest: datetime, latest: datetime) -> None:
     assert search(asked).made == (earliest, latest)
 
 
-def test_what_is_none_of_ours_is_looked_for_all_the_same() -> None:
+def test_a_campaign_id_is_searched_as_an_id_that_matches_no_request() -> None:
     assert search({"id": "cmp_36bzz7d3BObohgoE2t4maNdo7BE"}).id == UUID(int=0)
 
 
-def test_a_search_picks_by_status_and_sorts() -> None:
+def test_a_search_filters_by_status_and_sorts() -> None:
     found = requests(Status.SENT, Status.SCHEDULED, Status.CANCELLED, Status.QUEUED, Status.FAILED)
 
     def picked(**asked: Any) -> list[int]:
@@ -143,7 +143,7 @@ def test_a_search_picks_by_status_and_sorts() -> None:
         ({"name": "Sale"}, False),
     ],
 )
-def test_campaigns_and_names_are_none_of_ours(asked: Any, is_ours: bool) -> None:
+def test_a_search_for_campaigns_or_names_matches_no_request(asked: Any, is_ours: bool) -> None:
     assert bool(search(RANGE | asked).pick(requests(Status.SENT))) is is_ours
 
 
@@ -152,7 +152,7 @@ def test_campaigns_and_names_are_none_of_ours(asked: Any, is_ours: bool) -> None
     [("", (1, 25)), ("page_number=2&page_size=100", (2, 100)), ("page_number=&page_size=5", None),
      ("page_size=0", None), ("page_size=101", None), ("page_size=ten", None), ("page_size=%ff", None)],
 )  # fmt: skip
-def test_a_page_is_of_one_to_a_hundred(query: str, page: tuple[int, int] | None) -> None:
+def test_a_page_size_is_from_one_to_a_hundred(query: str, page: tuple[int, int] | None) -> None:
     found = searches.page(query)
 
     assert found == page if page else isinstance(found, list)
@@ -168,5 +168,5 @@ NAMES = ["id", "name", "status", "request_types", "created_at_start", "created_a
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), JSON))
-def test_whatever_comes_is_read_or_answered(asked: dict[str, Any]) -> None:
+def test_any_json_is_parsed_or_refused(asked: dict[str, Any]) -> None:
     assert searches.search(json.dumps(asked).encode())

@@ -1,4 +1,4 @@
-"""What Webex Interact's customers are told of their messages."""
+"""Webex Interact's webhooks: payloads, signatures, and the confirmation of new endpoints."""
 
 import hmac
 import json
@@ -29,14 +29,14 @@ def content(**fields: Any) -> Any:
     return json.loads(posting.body)
 
 
-def test_the_module_is_a_herald() -> None:
+def test_the_module_implements_the_webhook_formatter_protocol() -> None:
     formatter: WebhookFormatter = webhooks
 
     assert (formatter.SCHEDULE, formatter.TIMEOUT) == ((60, 60, 60), 10)
     assert 200 in formatter.SUCCESSES
 
 
-def test_what_was_submitted_is_told_as_the_vendor_tells_it() -> None:
+def test_the_event_of_a_submitted_message_has_the_vendors_fields() -> None:
     posting = compose(
         status=Status.SENT,
         phone="+447700900123",
@@ -60,7 +60,7 @@ def test_what_was_submitted_is_told_as_the_vendor_tells_it() -> None:
     ("status", "word"),
     [(Status.DELIVERED, "delivered"), (Status.FAILED, "failed"), (Status.REJECTED, "failed")],
 )
-def test_what_came_of_it_has_no_code(status: Status, word: str) -> None:
+def test_the_event_of_a_final_status_has_no_code(status: Status, word: str) -> None:
     notification = content(status=status)
 
     assert notification["data"] == {
@@ -75,29 +75,29 @@ def test_what_came_of_it_has_no_code(status: Status, word: str) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED, Status.CANCELLED])
-def test_of_what_its_sender_knows_nothing_is_told(status: Status) -> None:
+def test_queued_scheduled_and_cancelled_messages_have_no_event(status: Status) -> None:
     assert compose(status=status) is None
 
 
-def test_an_endpoint_hears_what_it_asked_for() -> None:
+def test_an_endpoint_gets_only_the_statuses_it_subscribes_to() -> None:
     assert compose(listens_to=frozenset({"failed"})) is None
     assert compose(listens_to=frozenset({"delivered"}))
 
 
 @pytest.mark.parametrize(("length", "parts"), [(70, "1"), (71, "2"), (126, "2"), (127, "3"), (134, "3")])
-def test_long_texts_beyond_gsm_are_counted_by_sixty_three(length: int, parts: str) -> None:
+def test_parts_of_long_ucs2_texts_are_counted_by_63_characters(length: int, parts: str) -> None:
     notification = content(body="я" * length, encoding=Encoding.UCS2, segments=2)
 
     assert notification["data"]["message_parts"] == parts
 
 
-def test_the_same_move_has_the_same_id_at_every_try() -> None:
+def test_an_event_has_the_same_id_at_every_delivery_attempt() -> None:
     first, again = content(attempt=1), content(attempt=2, delivery=UUID(int=9))
 
     assert first == again
 
 
-def test_the_body_is_signed_by_the_newest_secret() -> None:
+def test_the_body_is_signed_with_the_newest_secret() -> None:
     posting = compose()
 
     assert posting
@@ -119,6 +119,6 @@ def test_the_body_is_signed_by_the_newest_secret() -> None:
         (404, b"s3cret", False),
     ],
 )
-def test_a_new_endpoint_is_sent_a_secret_and_sends_it_back_with_200(status: int, body: bytes, welcome: bool) -> None:
+def test_a_new_endpoint_is_confirmed_by_a_200_response_with_the_secret(status: int, body: bytes, welcome: bool) -> None:
     assert json.loads(webhooks.verification_call("s3cret").body) == {"secret": "s3cret"}
     assert webhooks.is_confirmed("s3cret", status, body) is welcome
