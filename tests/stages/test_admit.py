@@ -15,7 +15,7 @@ def judge(world: World, *numbers: str, **fields: Any) -> Admission:
     return admission
 
 
-def test_a_good_order_becomes_a_draft_for_each_recipient(world: World) -> None:
+def test_a_valid_order_becomes_a_draft_for_each_recipient(world: World) -> None:
     admission = judge(world, "+234 801 234 5678", "+447400123456", body="Hello")
 
     assert [(draft.phone, draft.country, draft.body, draft.carrier) for draft in admission.drafts] == [
@@ -25,7 +25,7 @@ def test_a_good_order_becomes_a_draft_for_each_recipient(world: World) -> None:
     assert admission.refusals == []
 
 
-def test_a_bad_number_refuses_itself_and_not_its_neighbours(world: World) -> None:
+def test_an_invalid_number_is_refused_without_affecting_other_recipients(world: World) -> None:
     admission = judge(world, "+2348012345678", "+4477416325434477416325434", "+447400123456")
 
     assert [draft.index for draft in admission.drafts] == [0, 2]
@@ -33,7 +33,7 @@ def test_a_bad_number_refuses_itself_and_not_its_neighbours(world: World) -> Non
     assert (refusal.code, refusal.index, refusal.field) == (Code.PHONE_INVALID, 1, "recipients[1].to")
 
 
-def test_a_refusal_repeats_neither_number_nor_text(world: World) -> None:
+def test_a_refusal_contains_neither_number_nor_text(world: World) -> None:
     admission = judge(world, "+44774163254344774163", body="secret")
 
     assert "4477416" not in repr(admission.refusals)
@@ -55,7 +55,9 @@ NOW = datetime.now(UTC)
         pytest.param({"valid_until": NOW - timedelta(hours=1)}, Code.VALIDITY_BAD, "valid_until", id="past validity"),
     ],
 )
-def test_a_fault_of_the_order_refuses_all_of_it(world: World, fields: dict[str, Any], code: Code, field: str) -> None:
+def test_an_invalid_field_of_an_order_refuses_all_its_recipients(
+    world: World, fields: dict[str, Any], code: Code, field: str
+) -> None:
     admission = judge(world, **fields)
 
     assert admission.drafts == []
@@ -72,20 +74,22 @@ def test_a_fault_of_the_order_refuses_all_of_it(world: World, fields: dict[str, 
         pytest.param({"body": "${a}", "merge": {"a": " "}}, Code.BODY_EMPTY, id="blank"),
     ],
 )
-def test_a_text_is_judged_once_it_is_rendered(world: World, fields: dict[str, Any], code: Code | None) -> None:
+def test_a_text_is_checked_after_its_merge_fields_are_filled_in(
+    world: World, fields: dict[str, Any], code: Code | None
+) -> None:
     admission = judge(world, **fields)
 
     assert [refusal.code for refusal in admission.refusals] == ([code] if code else [])
 
 
-def test_missing_merge_fields_are_named(world: World) -> None:
+def test_a_refusal_names_the_missing_merge_fields(world: World) -> None:
     [refusal] = judge(world, body="Hi ${name}, ${time}", merge={"time": "9"}).refusals
 
     assert "name" in refusal.message
     assert "time" not in refusal.message
 
 
-def test_a_recipients_field_wins_over_the_orders(world: World) -> None:
+def test_a_merge_value_of_a_recipient_overrides_that_of_the_order(world: World) -> None:
     order = world.order(body="${a} ${b}", merge={"a": "1", "b": "2"})
     order = order.model_copy(
         update={"recipients": [recipient.model_copy(update={"merge": {"a": "${b}"}}) for recipient in order.recipients]}
@@ -105,7 +109,7 @@ def test_a_template_is_found_by_slug_and_by_id(world: World) -> None:
         assert admission.drafts[0].body == "Your ride arrives at 9."
 
 
-def test_a_pending_sender_works_in_test_mode_only(world: World) -> None:
+def test_a_pending_sender_is_accepted_for_test_messages_only(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_sender(conn, world.account, "NEWNAME", SenderState.PENDING)
 
@@ -113,7 +117,7 @@ def test_a_pending_sender_works_in_test_mode_only(world: World) -> None:
     assert [refusal.code for refusal in judge(world, sender="NEWNAME").refusals] == [Code.SENDER_INVALID]
 
 
-def test_a_suspended_account_may_not_send(world: World) -> None:
+def test_an_order_of_a_suspended_account_is_refused(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_state(conn, world.account, AccountState.SUSPENDED)
 
@@ -129,11 +133,11 @@ def test_a_destination_without_a_route_is_refused(world: World) -> None:
     assert [refusal.code for refusal in admission.refusals] == [Code.NO_ROUTE]
 
 
-def test_a_test_order_never_goes_to_a_real_carrier(world: World) -> None:
+def test_a_test_order_goes_to_the_simulated_carrier(world: World) -> None:
     assert [draft.carrier for draft in judge(world, test=True).drafts] == ["simulated"]
 
 
-def test_a_schedule_is_judged_from_when_the_producer_made_it(world: World) -> None:
+def test_send_at_is_checked_against_the_time_of_submission_by_the_producer(world: World) -> None:
     made = NOW - timedelta(hours=2)
 
     admission = judge(world, submitted_at=made, send_at=NOW - timedelta(hours=1))
@@ -141,7 +145,7 @@ def test_a_schedule_is_judged_from_when_the_producer_made_it(world: World) -> No
     assert admission.refusals == []
 
 
-def test_faults_of_reading_are_an_admission_of_nothing(world: World) -> None:
+def test_an_order_that_could_not_be_read_is_admitted_with_refusals_only(world: World) -> None:
     refusals = judge(world, account="nobody").refusals
 
     [admission] = admit(world.rt, [(world.rt.new_ids(), refusals)])
@@ -149,5 +153,5 @@ def test_faults_of_reading_are_an_admission_of_nothing(world: World) -> None:
     assert (admission.account, admission.drafts, admission.refusals) == (None, [], refusals)
 
 
-def test_control_characters_in_a_text_are_admitted_where_sms_knows_them(world: World) -> None:
+def test_a_line_break_in_a_text_is_admitted(world: World) -> None:
     assert judge(world, body="two\nlines").drafts[0].body == "two\nlines"

@@ -1,4 +1,4 @@
-"""Where a recipient is: by the number, unless the order says; and whether the sender may be seen there."""
+"""The country of a recipient, by the number or as the order gives it, and senders approved for certain countries."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.world import World
 GUERNSEY = "+447911123456"
 
 
-def test_an_order_may_say_which_of_the_countries_of_a_calling_code_a_recipient_is_in(world: World) -> None:
+def test_a_recipients_country_selects_among_the_countries_of_a_calling_code(world: World) -> None:
     order = world.order(recipients=[{"to": GUERNSEY}, {"to": GUERNSEY, "country": "GB"}])
 
     [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
@@ -17,7 +17,7 @@ def test_an_order_may_say_which_of_the_countries_of_a_calling_code_a_recipient_i
     assert [draft.country for draft in admission.drafts] == ["GG", "GB"]
 
 
-def test_a_country_that_the_number_is_not_of_refuses_that_recipient(world: World) -> None:
+def test_a_recipient_whose_country_does_not_fit_the_number_is_refused(world: World) -> None:
     order = world.order(recipients=[{"to": "+2348012345678", "country": "GH"}, {"to": "+80012345678", "country": "GH"}])
 
     [admission] = admit(world.rt, [(world.rt.new_ids(), order)])
@@ -29,7 +29,7 @@ def test_a_country_that_the_number_is_not_of_refuses_that_recipient(world: World
     assert "NG" in admission.refusals[0].message
 
 
-def test_the_route_is_that_of_the_country_it_says(world: World) -> None:
+def test_the_route_follows_the_country_given_for_the_recipient(world: World) -> None:
     world.add_carrier("britain", route="GB")
     order = world.order(recipients=[{"to": GUERNSEY}, {"to": GUERNSEY, "country": "GB"}])
 
@@ -38,7 +38,7 @@ def test_the_route_is_that_of_the_country_it_says(world: World) -> None:
     assert [draft.carrier for draft in admission.drafts] == ["alpha", "britain"]
 
 
-def test_national_numbers_are_dialled_where_the_order_or_the_recipient_says(world: World) -> None:
+def test_a_national_number_is_read_by_the_country_of_the_recipient_or_the_order(world: World) -> None:
     recipients = [
         {"to": "0803 123 4567"},
         {"to": "07400 123456", "country": "GB"},
@@ -58,13 +58,13 @@ def test_national_numbers_are_dialled_where_the_order_or_the_recipient_says(worl
     assert "no known number of NG" in admission.refusals[0].message
 
 
-def test_a_national_number_without_a_country_is_refused_as_one(world: World) -> None:
+def test_a_national_number_without_a_country_is_refused(world: World) -> None:
     [admission] = admit(world.rt, [(world.rt.new_ids(), world.order("0803 123 4567"))])
 
     assert "national, or" in admission.refusals[0].message
 
 
-def test_a_refusal_names_the_country_that_was_read(world: World) -> None:
+def test_a_refusal_names_the_country_of_the_recipient(world: World) -> None:
     world.run("DELETE FROM routes")
     world.run("UPDATE sender_ids SET countries = '{NG,GG}'")
     order = world.order(recipients=[{"to": GUERNSEY}, {"to": "+233201234567"}])
@@ -76,7 +76,7 @@ def test_a_refusal_names_the_country_that_was_read(world: World) -> None:
 
 
 @pytest.mark.parametrize("test", [False, True])
-def test_a_sender_is_refused_where_it_was_not_approved(world: World, test: bool) -> None:
+def test_a_sender_is_refused_in_a_country_where_it_is_not_approved(world: World, test: bool) -> None:
     world.run("UPDATE sender_ids SET countries = '{NG}'")
     order = world.order("+2348012345678", "+233201234567", test=test)
 

@@ -1,4 +1,4 @@
-"""Which carrier an admitted message is given."""
+"""Which carrier is chosen for an admitted message."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def judge(world: World, *numbers: str, **fields: Any) -> Admission:
     return admission
 
 
-def test_a_recipient_keeps_his_carrier_from_order_to_order(world: World) -> None:
+def test_a_number_keeps_its_carrier_from_order_to_order(world: World) -> None:
     for name in ("beta", "gamma"):
         world.add_carrier(name)
 
@@ -33,7 +33,7 @@ def test_a_recipient_keeps_his_carrier_from_order_to_order(world: World) -> None
     assert all(120 < count < 210 for count in Counter(carriers.values()).values())
 
 
-def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: World) -> None:
+def test_draining_a_carrier_moves_only_its_own_numbers(world: World) -> None:
     for name in ("beta", "gamma"):
         world.add_carrier(name)
     before = {draft.phone: draft.carrier for draft in judge(world, *NUMBERS).drafts}
@@ -45,7 +45,7 @@ def test_when_a_carrier_is_drained_only_its_own_recipients_move(world: World) ->
     assert set(after.values()) == {"alpha", "beta"}
 
 
-def test_a_message_goes_to_a_carrier_that_can_carry_it(world: World) -> None:
+def test_a_carrier_without_the_needed_capability_is_not_chosen(world: World) -> None:
     world.add_carrier("beta", rank=0)
     set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False, "dlt": False})
 
@@ -63,7 +63,7 @@ def test_a_message_goes_to_a_carrier_that_can_carry_it(world: World) -> None:
     }
 
 
-def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: World) -> None:
+def test_a_carrier_without_dlt_ids_is_not_chosen_for_india(world: World) -> None:
     keys = {"api_key": "k", "api_secret": "s", "receipt_token": "t"}
     dlt = {"*": {"entity_id": "1101456320000012345", "content_id": "1107161234567890123"}}
     twilio = {"account_sid": "AC1", "auth_token": "t"}
@@ -87,13 +87,13 @@ def test_a_carrier_that_sends_no_registration_is_passed_over_for_india(world: Wo
     assert (chosen, then, at_last) == (["tw", "full"], ["tw"], [Code.NO_ROUTE])
 
 
-def test_what_no_carrier_can_carry_is_refused(world: World) -> None:
+def test_a_message_that_no_carrier_can_carry_is_refused(world: World) -> None:
     set_carrier(world.rt, "alpha", "simulated", {}, {"alphanumeric": False})
 
     assert [refusal.code for refusal in judge(world).refusals] == [Code.NO_ROUTE]
 
 
-def test_a_network_s_route_takes_its_numbers(world: World) -> None:
+def test_a_route_to_a_network_takes_the_numbers_of_that_network(world: World) -> None:
     set_networks(world.rt, {"234801": "621-20", "234": "621-30"})
     set_carrier(world.rt, "beta", "simulated", {})
     set_route(world.rt, "621-20", "beta")
@@ -104,7 +104,7 @@ def test_a_network_s_route_takes_its_numbers(world: World) -> None:
     assert admission.snapshot is not None
 
 
-def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: World) -> None:
+def test_a_changed_numbering_plan_is_used_after_the_snapshot_cache_expires(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {})
     set_route(world.rt, "621-20", "beta")
     before = judge(world)
@@ -118,7 +118,7 @@ def test_a_new_numbering_plan_is_gone_by_within_a_minute(world: World) -> None:
     assert before.snapshot == at_once.snapshot != later.snapshot
 
 
-def test_while_nothing_changes_a_situation_costs_no_statement(world: World) -> None:
+def test_an_unchanged_routing_snapshot_takes_no_statement(world: World) -> None:
     statements: list[str] = []
     for _ in range(2):  # kept by the first, known by heart since the second
         judge(world)

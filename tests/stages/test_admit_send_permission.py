@@ -1,4 +1,4 @@
-"""Who is not written to, or not now: countries, opt-outs, quiet hours, as an order is taken in."""
+"""Send permission at admission: allowed countries, opt-outs and quiet hours."""
 
 from datetime import timedelta
 from typing import Any
@@ -53,7 +53,9 @@ OPTED_OUT = {
 
 
 @pytest.mark.parametrize(("scope", "is_refused"), OPTED_OUT.values(), ids=OPTED_OUT)
-def test_who_opted_out_is_refused(world: World, scope: dict[str, Any], is_refused: bool) -> None:
+def test_an_opt_out_applies_to_its_account_sender_and_message_class(
+    world: World, scope: dict[str, Any], is_refused: bool
+) -> None:
     opt_out(world, **scope)
 
     found = judge(world, BEN, ADA)
@@ -62,7 +64,7 @@ def test_who_opted_out_is_refused(world: World, scope: dict[str, Any], is_refuse
     assert reported(found) == ([(Code.OPTED_OUT, "recipients[1].to")] if is_refused else [])
 
 
-def test_an_account_may_pass_over_its_own_opt_outs_but_not_those_from_every_account(world: World) -> None:
+def test_an_order_may_skip_its_accounts_own_opt_outs_but_not_global_ones(world: World) -> None:
     opt_out(world, ADA)
     opt_out(world, BEN, account=0)
 
@@ -72,7 +74,7 @@ def test_an_account_may_pass_over_its_own_opt_outs_but_not_those_from_every_acco
     assert reported(found) == [(Code.OPTED_OUT, "recipients[1].to")]
 
 
-def test_orders_of_several_accounts_are_judged_each_by_its_own_list(world: World) -> None:
+def test_orders_of_several_accounts_are_checked_against_their_own_opt_outs(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
     opt_out(world, ADA)
@@ -83,7 +85,7 @@ def test_orders_of_several_accounts_are_judged_each_by_its_own_list(world: World
     assert [phones(each) for each in found] == [[ADA], [], [BEN]]
 
 
-def test_an_order_is_the_same_as_before_it_could_skip_opt_outs(world: World) -> None:
+def test_skip_opt_outs_is_part_of_the_fingerprint_only_when_set(world: World) -> None:
     plain, skipping = (
         judge(world, idempotency_key="k", submitted_at=None, **more) for more in ({}, {"skip_opt_outs": True})
     )
@@ -92,7 +94,7 @@ def test_an_order_is_the_same_as_before_it_could_skip_opt_outs(world: World) -> 
     assert judge(world, idempotency_key="k", skip_opt_outs=False).fingerprint == plain.fingerprint
 
 
-def test_a_message_waits_for_the_morning_where_its_recipient_is_and_its_neighbours_do_not(world: World) -> None:
+def test_quiet_hours_of_one_recipient_do_not_delay_other_recipients(world: World) -> None:
     morning = quiet(world)
     [answer] = world.submit(world.order(ADA, GHANA))
 
@@ -112,7 +114,7 @@ def test_a_message_waits_for_the_morning_where_its_recipient_is_and_its_neighbou
     assert world.rows("SELECT status FROM messages") == ["sent", "sent"]
 
 
-def test_what_is_sent_for_the_night_waits_and_what_is_sent_for_the_day_does_not(world: World) -> None:
+def test_quiet_hours_apply_to_the_scheduled_time(world: World) -> None:
     morning = quiet(world, begins=60, ends=180)
 
     night = judge(world, send_at=world.rt.now() + timedelta(minutes=90))
@@ -123,7 +125,7 @@ def test_what_is_sent_for_the_night_waits_and_what_is_sent_for_the_day_does_not(
     assert [draft.due_at for draft in judge(world).drafts] == [None]
 
 
-def test_a_message_without_an_end_lives_as_long_from_the_morning_on_as_it_would_have_lived(world: World) -> None:
+def test_the_default_validity_of_a_deferred_message_begins_when_quiet_hours_end(world: World) -> None:
     morning = quiet(world)
 
     world.submit(world.order())
@@ -132,7 +134,7 @@ def test_a_message_without_an_end_lives_as_long_from_the_morning_on_as_it_would_
 
 
 @pytest.mark.parametrize("fields", [{}, {"valid_until": timedelta(minutes=30)}], ids=["reject", "defer"])
-def test_what_may_not_wait_for_the_morning_is_refused(world: World, fields: dict[str, Any]) -> None:
+def test_a_message_that_cannot_wait_for_the_end_of_quiet_hours_is_refused(world: World, fields: dict[str, Any]) -> None:
     quiet(world, action="defer" if fields else "reject")
 
     found = judge(world, ADA, GHANA, **{word: world.rt.now() + span for word, span in fields.items()})
@@ -142,19 +144,19 @@ def test_what_may_not_wait_for_the_morning_is_refused(world: World, fields: dict
 
 
 @pytest.mark.parametrize("fields", [{"class": "otp"}, {"test": True}, {"door": "reply"}], ids=str)
-def test_codes_tests_and_answers_may_come_at_night(world: World, fields: dict[str, Any]) -> None:
+def test_codes_tests_and_replies_are_sent_during_quiet_hours(world: World, fields: dict[str, Any]) -> None:
     quiet(world)
 
     assert [draft.due_at for draft in judge(world, **fields).drafts] == [None]
 
 
-def test_codes_may_not_where_a_rule_says_so(world: World) -> None:
+def test_codes_are_deferred_by_quiet_hours_for_their_message_class(world: World) -> None:
     morning = quiet(world, message_class="otp")
 
     assert [draft.due_at for draft in judge(world, **{"class": "otp"}).drafts] == [morning]
 
 
-def test_an_account_without_rules_is_asked_nothing_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opt_outs_are_not_queried_for_an_account_without_any(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("there is nothing to look up")
 

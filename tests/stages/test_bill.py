@@ -18,7 +18,7 @@ from tests.world import World
 CHARGES = "SELECT encoding, segments, amount, quota, money, status, error_code FROM messages ORDER BY id"
 
 
-def test_a_message_is_priced_by_its_segments_and_its_money_held(world: World) -> None:
+def test_a_message_is_priced_by_its_segments_and_its_money_is_held(world: World) -> None:
     [answer] = world.submit(world.order("+2348012345678", body="x" * 161))
 
     [hint] = world.pay([answer])
@@ -31,7 +31,7 @@ def test_a_message_is_priced_by_its_segments_and_its_money_held(world: World) ->
     ]
 
 
-def test_the_longest_destination_sets_the_price(world: World) -> None:
+def test_the_price_of_the_longest_matching_destination_applies(world: World) -> None:
     with world.rt.begin() as conn:
         wallet_ledger.set_price(conn, "GB", "NGN", 700, world.rt.now())
         wallet_ledger.set_price(conn, "447911", "NGN", 900, world.rt.now())
@@ -41,7 +41,7 @@ def test_the_longest_destination_sets_the_price(world: World) -> None:
     assert world.rows("SELECT amount FROM messages ORDER BY id") == [400, 900, 700]
 
 
-def test_an_accounts_own_price_wins(world: World) -> None:
+def test_a_price_of_the_account_overrides_the_common_price(world: World) -> None:
     with world.rt.begin() as conn:
         wallet_ledger.set_price(conn, "*", "NGN", 350, world.rt.now(), world.account)
 
@@ -69,7 +69,7 @@ def test_a_price_set_to_begin_later_is_used_from_that_time(
     assert world.rows("SELECT amount FROM messages ORDER BY id") == [400, 500]
 
 
-def test_a_destination_without_a_price_is_rejected(world: World) -> None:
+def test_a_message_to_a_destination_without_a_price_is_rejected(world: World) -> None:
     world.run("UPDATE prices SET destination = 'NG'")
 
     world.pay(world.submit(world.order("+2348012345678", "+447911123456")))
@@ -77,7 +77,7 @@ def test_a_destination_without_a_price_is_rejected(world: World) -> None:
     assert world.rows("SELECT status, error_code FROM messages ORDER BY id") == [(None, None), ("rejected", "no_price")]
 
 
-def test_money_that_does_not_suffice_pays_for_as_many_as_it_can(world: World) -> None:
+def test_messages_that_the_balance_does_not_cover_are_rejected(world: World) -> None:
     world.run("UPDATE wallets SET balance = 900")
 
     world.pay(world.submit(world.order("+2348012345678", "+2348012345679", "+2348012345670")))
@@ -90,7 +90,7 @@ def test_money_that_does_not_suffice_pays_for_as_many_as_it_can(world: World) ->
     assert world.balance() == 100
 
 
-def test_a_credit_limit_may_be_used_up(world: World) -> None:
+def test_messages_may_be_paid_from_the_credit_limit(world: World) -> None:
     world.run("UPDATE wallets SET balance = 0, credit_limit = 400")
 
     world.pay(world.submit(world.order("+2348012345678", "+2348012345679")))
@@ -99,7 +99,7 @@ def test_a_credit_limit_may_be_used_up(world: World) -> None:
     assert world.balance() == -400
 
 
-def test_the_quota_pays_before_the_wallet(world: World) -> None:
+def test_quota_is_used_before_the_wallet(world: World) -> None:
     month = datetime.now(UTC).date().replace(day=1)
     with world.rt.begin() as conn:
         wallet_ledger.grant(conn, world.account, month, 3, "test", world.rt.now())
@@ -111,7 +111,7 @@ def test_the_quota_pays_before_the_wallet(world: World) -> None:
     assert [finding for finding in audit(world.rt) if finding.broken] == []
 
 
-def test_billing_twice_charges_once(world: World) -> None:
+def test_billing_a_batch_twice_charges_once(world: World) -> None:
     [answer] = world.submit(world.order())
     batch = answer.batches[0]
     measures = segment(world.rt, batch)
@@ -122,7 +122,7 @@ def test_billing_twice_charges_once(world: World) -> None:
     assert world.balance() == 1_000_000 - 400
 
 
-def test_billing_at_once_charges_once(world: World, settings: Settings) -> None:
+def test_billing_a_batch_concurrently_charges_once(world: World, settings: Settings) -> None:
     [answer] = world.submit(world.order())
     batch = answer.batches[0]
     measures = segment(world.rt, batch)
@@ -134,7 +134,7 @@ def test_billing_at_once_charges_once(world: World, settings: Settings) -> None:
     assert world.balance() == 1_000_000 - 400
 
 
-def test_two_batches_at_once_never_overdraw(world: World, settings: Settings) -> None:
+def test_billing_batches_concurrently_never_overdraws_the_wallet(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"pool_size": 8}))
     world.run("UPDATE wallets SET balance = 4000")
     answers = world.submit(*(world.order(*["+2348012345678"] * 3, message_class=c) for c in ("otp", "bulk") * 1))
@@ -161,14 +161,14 @@ def test_a_test_message_costs_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize(("delay", "status"), [(timedelta(hours=1), "scheduled"), (timedelta(0), "queued")])
-def test_a_paid_batch_waits_for_its_minute(world: World, delay: timedelta, status: str) -> None:
+def test_a_paid_batch_is_scheduled_until_its_send_at(world: World, delay: timedelta, status: str) -> None:
     hints = world.pay(world.submit(world.order(send_at=datetime.now(UTC) + delay)))
 
     assert world.rows("SELECT status FROM batches") == [status]
     assert len(hints) == (status == "queued")
 
 
-def test_a_batch_may_be_measured_as_it_is_billed(world: World) -> None:
+def test_bill_measures_a_batch_that_was_not_measured_before(world: World) -> None:
     [answer] = world.submit(world.order(body="x" * 161))
 
     [hint] = bill(world.rt, answer.batches[0], capacities=capacities())
@@ -178,7 +178,7 @@ def test_a_batch_may_be_measured_as_it_is_billed(world: World) -> None:
     assert bill(world.rt, answer.batches[0], capacities=capacities()) == []
 
 
-def test_measures_of_another_batch_are_not_believed(world: World) -> None:
+def test_measures_that_do_not_match_the_batch_bill_nothing(world: World) -> None:
     [answer] = world.submit(world.order("+2348012345678", "+2348012345679"))
 
     assert bill(world.rt, answer.batches[0], segment(world.rt, answer.batches[0])[:1], capacities=capacities()) == []
@@ -205,7 +205,7 @@ def test_batches_of_several_accounts_are_billed_together(world: World) -> None:
     assert not any(each.broken for each in audit(world.rt))
 
 
-def test_one_that_cannot_pay_leaves_the_others_paid(world: World) -> None:
+def test_an_account_without_funds_does_not_stop_the_billing_of_others(world: World) -> None:
     with world.rt.begin() as conn:
         poor = accounts.create(conn, "poor", "NGN")
         assert poor
@@ -220,7 +220,7 @@ def test_one_that_cannot_pay_leaves_the_others_paid(world: World) -> None:
     assert not any(each.broken for each in audit(world.rt))
 
 
-def test_a_quota_is_not_used_twice_by_two_batches_together(world: World) -> None:
+def test_quota_is_not_used_twice_by_batches_billed_together(world: World) -> None:
     with world.rt.begin() as conn:
         wallet_ledger.grant(conn, world.account, datetime.now(UTC).date().replace(day=1), 3, "test", world.rt.now())
     first = world.order("+2348012345678", "+2348012345679", **{"class": "bulk"})
@@ -233,7 +233,7 @@ def test_a_quota_is_not_used_twice_by_two_batches_together(world: World) -> None
     assert not any(each.broken for each in audit(world.rt))
 
 
-def test_several_batches_are_priced_by_one_look_up(world: World) -> None:
+def test_several_batches_are_priced_with_one_query(world: World) -> None:
     orders = [world.order(), world.order(**{"class": "bulk"}), world.order(test=True)]
     together = [batch for answer in world.submit(*orders) for batch in answer.batches]
     assert len(set(together)) == 3
@@ -245,7 +245,7 @@ def test_several_batches_are_priced_by_one_look_up(world: World) -> None:
     assert [statement for statement, _ in run].count(wallet_ledger._BALANCES) == 1
 
 
-def test_long_texts_beyond_gsm_are_billed_as_their_api_counts(world: World) -> None:
+def test_long_ucs2_texts_are_billed_by_the_capacity_of_their_api(world: World) -> None:
     numbers = [f"+23480312345{place:02}" for place in range(3)]
     asked = [
         world.order(number, body="я" * 130, door=door)

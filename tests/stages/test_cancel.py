@@ -24,7 +24,7 @@ def scheduled(world: World, *numbers: str) -> list[Any]:
     return list(answer.messages)
 
 
-def test_a_scheduled_message_can_be_taken_back(world: World) -> None:
+def test_a_scheduled_message_can_be_cancelled(world: World) -> None:
     first, _ = scheduled(world, "+2348012345678", "+2348012345679")
 
     found = cancel(world.rt, world.account, [first])
@@ -45,7 +45,7 @@ def test_a_cancelled_message_is_not_sent_with_its_batch(world: World) -> None:
     assert [world.status(first), world.status(second)] == ["cancelled", "sent"]
 
 
-def test_a_message_can_be_taken_back_before_it_is_paid_for(world: World) -> None:
+def test_a_message_can_be_cancelled_before_it_is_billed(world: World) -> None:
     order = world.order("+2348012345678", "+2348012345679", send_at=datetime.now(UTC) + timedelta(hours=1))
     [answer] = world.submit(order)
     first, second = message_ids(answer)
@@ -57,7 +57,7 @@ def test_a_message_can_be_taken_back_before_it_is_paid_for(world: World) -> None
     assert world.balance() == 1_000_000 - 400
 
 
-def test_after_its_minute_it_is_too_late(world: World) -> None:
+def test_a_message_that_is_due_cannot_be_cancelled(world: World) -> None:
     [message] = scheduled(world)
     world.make_due()
 
@@ -67,7 +67,7 @@ def test_after_its_minute_it_is_too_late(world: World) -> None:
     assert cancel(world.rt, world.account, [message]).too_late == {message}
 
 
-def test_cancelling_twice_gives_the_money_back_once(world: World) -> None:
+def test_cancelling_twice_releases_the_money_once(world: World) -> None:
     [message] = scheduled(world)
 
     assert cancel(world.rt, world.account, [message]).cancelled == {message}
@@ -75,7 +75,7 @@ def test_cancelling_twice_gives_the_money_back_once(world: World) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_strangers_messages_are_unknown(world: World) -> None:
+def test_messages_of_another_account_are_unknown(world: World) -> None:
     [message] = scheduled(world)
     nobodys = uuid4()
 
@@ -85,7 +85,7 @@ def test_strangers_messages_are_unknown(world: World) -> None:
     assert world.status(message) == ""
 
 
-def test_a_message_sent_at_once_cannot_be_taken_back(world: World) -> None:
+def test_a_message_that_is_not_scheduled_cannot_be_cancelled(world: World) -> None:
     [answer] = world.submit(world.order())
     world.pay([answer])
 

@@ -1,4 +1,4 @@
-"""What is left to spend with a carrier is asked, shown, and heeded, by its own process alone."""
+"""The balance at a carrier is polled and stored; a low one drains the carrier until it is topped up."""
 
 import json
 import socket
@@ -60,7 +60,7 @@ def stands(world: World) -> tuple[Any, ...]:
     return tuple(row)
 
 
-def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(world: World, till: Till) -> None:
+def test_a_carrier_is_drained_at_a_low_balance_and_resumed_when_it_is_topped_up(world: World, till: Till) -> None:
     received = []
     with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
         for balance in ("25.50", "19.99", "21", "24.5"):
@@ -76,7 +76,7 @@ def test_a_carrier_is_drained_before_it_runs_dry_and_resumed_when_it_has_enough(
     ]
 
 
-def test_what_an_operator_drained_stays_drained(world: World, till: Till) -> None:
+def test_a_carrier_drained_by_an_operator_is_not_resumed_by_its_balance(world: World, till: Till) -> None:
     till.says = {"money": {"left": 1000, "currency": "EUR"}}
     with selling(world, till, "generic", GENERIC | {"low_balance": 20}):
         set_carrier_state(world.rt, "vendor", CarrierState.DRAINED, "their contract ended")
@@ -85,7 +85,7 @@ def test_what_an_operator_drained_stays_drained(world: World, till: Till) -> Non
     assert stands(world) == ("drained", "their contract ended", "1000 EUR", True)
 
 
-def test_a_balance_can_be_shown_without_being_heeded(world: World, till: Till) -> None:
+def test_a_balance_without_a_limit_is_stored_and_drains_nothing(world: World, till: Till) -> None:
     till.says = {"money": {"left": -3.5}}
     with selling(world, till, "generic", GENERIC | {"balance_seconds": 5}):
         BalancePoller("vendor").look(world.rt)
@@ -93,7 +93,7 @@ def test_a_balance_can_be_shown_without_being_heeded(world: World, till: Till) -
     assert stands(world) == ("active", None, "-3.5", True)
 
 
-def test_it_is_asked_when_it_is_time_and_not_before(world: World, till: Till) -> None:
+def test_a_balance_is_polled_once_in_each_interval(world: World, till: Till) -> None:
     till.says = {"account_sid": "AC1", "balance": "100", "currency": "USD"}
     scales = BalancePoller("vendor")
     with selling(world, till, "twilio", TWILIO | {"low_balance": 20}):
@@ -103,7 +103,7 @@ def test_it_is_asked_when_it_is_time_and_not_before(world: World, till: Till) ->
     assert till.asked == 1
 
 
-def test_who_did_not_ask_for_it_is_not_asked(world: World, till: Till) -> None:
+def test_a_carrier_without_balance_settings_is_not_polled(world: World, till: Till) -> None:
     with selling(world, till, "twilio", TWILIO):
         BalancePoller("vendor").look(world.rt)
         BalancePoller("nobody").look(world.rt)
@@ -112,7 +112,7 @@ def test_who_did_not_ask_for_it_is_not_asked(world: World, till: Till) -> None:
 
 
 @pytest.mark.parametrize("said", [{"balance": "a lot"}, {"balance": "NaN"}, [], None])
-def test_a_carrier_that_does_not_say_is_left_as_it_was(
+def test_an_unreadable_balance_does_not_change_the_carrier(
     world: World, till: Till, said: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     till.says = said

@@ -1,4 +1,4 @@
-"""Dead letters: what could not be read is counted and kept, sealed, within bounds."""
+"""Dead letters: input that could not be read is counted and stored encrypted, within bounds."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -40,7 +40,7 @@ def sealed(rt: Runtime) -> list[Any]:
         return list(conn.exec_driver_sql("SELECT sealed FROM dead_letters ORDER BY id").scalars())
 
 
-def test_a_letter_is_counted_kept_sealed_and_opened_again(rt: Runtime) -> None:
+def test_a_dead_letter_is_counted_stored_encrypted_and_decrypted_again(rt: Runtime) -> None:
     dead_letters.keep(rt, [letter(b"to +2348012345678"), letter(b"y", source=SMPP)])
 
     [listed] = dead_letters.listed(rt, BROKER, 10)
@@ -54,7 +54,7 @@ def test_a_letter_is_counted_kept_sealed_and_opened_again(rt: Runtime) -> None:
     assert [(row["source"], row["letters"]) for row in dead_letters.counts(rt)] == [("broker", 1), ("smpp", 1)]
 
 
-def test_each_source_keeps_its_latest_and_counts_all(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_source_keeps_its_latest_dead_letters_and_counts_all(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "KEPT", 3)
     dead_letters.keep(rt, [letter(b"other", source=SMPP)])
 
@@ -69,7 +69,7 @@ def test_each_source_keeps_its_latest_and_counts_all(rt: Runtime, monkeypatch: p
     assert {row["source"]: row["letters"] for row in dead_letters.counts(rt)} == {"broker": 15, "smpp": 1}
 
 
-def test_of_a_huge_letter_the_beginning_is_kept(rt: Runtime) -> None:
+def test_only_the_beginning_of_a_large_dead_letter_is_stored(rt: Runtime) -> None:
     dead_letters.keep(rt, [letter(b"z" * 10_000_000)])
 
     [listed] = dead_letters.listed(rt, BROKER, 1)
@@ -80,7 +80,7 @@ def test_of_a_huge_letter_the_beginning_is_kept(rt: Runtime) -> None:
     assert shown["payload"] == b"z" * store.LARGEST
 
 
-def test_without_a_secret_key_the_content_is_not_kept(keyless: Runtime) -> None:
+def test_without_a_secret_key_the_content_of_a_dead_letter_is_not_stored(keyless: Runtime) -> None:
     dead_letters.keep(keyless, [letter()])
 
     [listed] = dead_letters.listed(keyless, BROKER, 1)
@@ -89,7 +89,7 @@ def test_without_a_secret_key_the_content_is_not_kept(keyless: Runtime) -> None:
     assert dead_letters.shown(keyless, BROKER, listed["id"]) == {**listed, "payload": None}
 
 
-def test_dropped_letters_are_gone_and_stay_counted(rt: Runtime) -> None:
+def test_dropped_dead_letters_are_deleted_and_still_counted(rt: Runtime) -> None:
     dead_letters.keep(rt, [letter(), letter(), letter(source=SMPP)])
     first = dead_letters.listed(rt, BROKER, 1)[0]["id"]
 
@@ -100,7 +100,7 @@ def test_dropped_letters_are_gone_and_stay_counted(rt: Runtime) -> None:
     assert sum(row["letters"] for row in dead_letters.counts(rt)) == 3
 
 
-def test_letters_end_after_so_many_days(rt: Runtime) -> None:
+def test_dead_letters_are_deleted_after_the_configured_days(rt: Runtime) -> None:
     long_ago = rt.now() - timedelta(days=rt.settings.dead_letter_days, minutes=1)
     with rt.begin() as conn:
         store.add(conn, rt.vault, ids.new_ids(long_ago, 0), [letter(b"old")])

@@ -55,7 +55,9 @@ def _sound(world: World) -> Iterator[None]:
         pytest.param("reset", "unknown", ("sent", "held", None), id="reset: unknown too"),
     ],
 )
-def test_an_outcome_decides_status_and_money(world: World, scripted: str, outcome: str, state: tuple[Any, ...]) -> None:
+def test_the_outcome_of_an_attempt_decides_status_and_money(
+    world: World, scripted: str, outcome: str, state: tuple[Any, ...]
+) -> None:
     world.add_carrier("alpha", {scripted: 1})
     world.add_carrier("beta", rank=2)
 
@@ -67,7 +69,7 @@ def test_an_outcome_decides_status_and_money(world: World, scripted: str, outcom
 
 
 @pytest.mark.parametrize("script", [{"refuse_transient": 1}, {"down": True}])
-def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: World, script: dict[str, Any]) -> None:
+def test_a_message_that_a_carrier_refuses_for_now_goes_to_the_next(world: World, script: dict[str, Any]) -> None:
     world.add_carrier("alpha", script)
     world.add_carrier("beta", rank=2)
 
@@ -80,7 +82,7 @@ def test_what_a_carrier_does_not_take_now_goes_to_the_next(world: World, script:
     assert set(world.rows("SELECT status FROM messages")) == {"sent"}
 
 
-def test_only_the_refused_go_to_the_next_carrier(world: World) -> None:
+def test_only_transiently_refused_messages_go_to_the_next_carrier(world: World) -> None:
     world.add_carrier("alpha", {"numbers": {"07": "refuse_transient", "08": "refuse:1", "09": "silent"}})
     world.add_carrier("beta", rank=2)
 
@@ -90,7 +92,7 @@ def test_only_the_refused_go_to_the_next_carrier(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE status = 'failed'") == [1]
 
 
-def test_a_round_never_goes_back_to_a_carrier_and_the_next_waits(world: World) -> None:
+def test_a_round_tries_each_carrier_once_and_the_next_round_waits(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.add_carrier("beta", {"down": True}, rank=2)
 
@@ -103,7 +105,7 @@ def test_a_round_never_goes_back_to_a_carrier_and_the_next_waits(world: World) -
     assert world.rows(STATES) == [(None, "held", None)]
 
 
-def test_a_message_fails_when_its_rounds_are_over(world: World) -> None:
+def test_a_message_fails_after_its_last_round(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.deliver_all(world.pay(world.submit(world.order(**{"class": "otp"}))))
 
@@ -116,7 +118,7 @@ def test_a_message_fails_when_its_rounds_are_over(world: World) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_a_paused_carrier_is_passed_over_without_an_attempt(world: World) -> None:
+def test_a_drained_carrier_is_skipped_without_an_attempt(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order()))
     world.run("UPDATE carriers SET state = %(state)s WHERE name = 'alpha'", state=CarrierState.DRAINED)
@@ -126,7 +128,7 @@ def test_a_paused_carrier_is_passed_over_without_an_attempt(world: World) -> Non
     assert world.rows(ATTEMPTS) == [(1, "beta", "accepted", None)]
 
 
-def test_messages_wait_while_all_their_carriers_are_paused(world: World) -> None:
+def test_messages_wait_while_all_their_carriers_are_drained(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     world.run("UPDATE carriers SET state = 'drained'")
     world.deliver_all(hints)
@@ -139,7 +141,7 @@ def test_messages_wait_while_all_their_carriers_are_paused(world: World) -> None
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
 
 
-def test_a_suspended_accounts_messages_wait(world: World) -> None:
+def test_messages_of_a_suspended_account_wait(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     world.run("UPDATE accounts SET state = 'suspended'")
     world.deliver_all(hints)
@@ -152,7 +154,7 @@ def test_a_suspended_accounts_messages_wait(world: World) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)]
 
 
-def test_a_suspended_account_does_not_hold_up_its_company(world: World) -> None:
+def test_a_suspended_account_does_not_delay_other_accounts(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO wallets (account_id) SELECT id FROM accounts WHERE name = 'other'")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
@@ -167,7 +169,7 @@ def test_a_suspended_account_does_not_hold_up_its_company(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE status IS NULL") == [1]
 
 
-def test_a_carrier_wrongly_set_up_is_passed_over(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_carrier_with_invalid_settings_is_skipped(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.add_carrier("beta", rank=2)
     world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")
 
@@ -178,9 +180,7 @@ def test_a_carrier_wrongly_set_up_is_passed_over(world: World, caplog: pytest.Lo
     assert "alpha: speed" in caplog.text
 
 
-def test_a_carrier_whose_calls_are_too_long_for_the_lease_is_passed_over(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_carrier_whose_deadline_exceeds_the_lease_is_skipped(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.add_carrier("beta", rank=2)
     settings = '{"base_url": "http://127.0.0.1:1", "call_deadline": 21}'
     world.run(
@@ -194,7 +194,7 @@ def test_a_carrier_whose_calls_are_too_long_for_the_lease_is_passed_over(
     assert "alpha: call_deadline is 21 s" in caplog.text
 
 
-def test_nothing_goes_out_after_its_time(world: World) -> None:
+def test_an_expired_message_is_not_sent(world: World) -> None:
     hints = world.pay(world.submit(world.order(valid_until=datetime.now(UTC) + timedelta(hours=1))))
     world.run("UPDATE batches SET valid_until = now() - interval '1 second'")
 
@@ -214,7 +214,7 @@ def test_a_delivered_batch_is_not_delivered_again(world: World) -> None:
     assert len(world.rows(ATTEMPTS)) == 1
 
 
-def test_batches_delivered_together_are_each_recorded(world: World) -> None:
+def test_each_batch_of_a_common_delivery_run_is_recorded(world: World) -> None:
     answers = [world.submit(world.order(number))[0] for number in NUMBERS]
     hints = world.pay(answers)
 
@@ -226,7 +226,7 @@ def test_batches_delivered_together_are_each_recorded(world: World) -> None:
     assert len(world.rows(ATTEMPTS)) == 20
 
 
-def test_a_small_batch_takes_others_of_its_kind_along(world: World) -> None:
+def test_a_small_batch_is_sent_together_with_others_of_the_same_class_and_carrier(world: World) -> None:
     world.add_carrier("beta", route="GB")
     hints = world.pay(
         world.submit(world.order(NUMBERS[0]))
@@ -243,7 +243,7 @@ def test_a_small_batch_takes_others_of_its_kind_along(world: World) -> None:
         deliver(world.rt, [hint.batch])
 
 
-def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: World, settings: Settings) -> None:
+def test_each_portion_is_marked_before_it_is_sent(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"portion_size": 5}))
     hints = world.pay(world.submit(world.order(*NUMBERS)))
     seen = []
@@ -266,7 +266,7 @@ def test_a_portion_is_marked_before_it_goes_out_and_no_further(world: World, set
     rt.close()
 
 
-def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: World) -> None:
+def test_an_exception_of_an_adapter_leaves_the_outcomes_of_its_portion_unknown(world: World) -> None:
     hints = world.pay(world.submit(world.order(*NUMBERS)))
 
     class Broken(Adapter):
@@ -279,7 +279,7 @@ def test_an_adapter_that_breaks_leaves_its_portion_in_doubt(world: World) -> Non
     assert set(world.rows(ATTEMPTS)) == {(1, "alpha", "unknown", "adapter_fault")}
 
 
-def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: World) -> None:
+def test_a_worker_that_lost_its_claim_records_only_late_outcomes(world: World) -> None:
     hints = world.pay(world.submit(world.order(*NUMBERS)))
     batch = hints[0].batch
 
@@ -302,7 +302,7 @@ def test_a_worker_that_lost_its_claim_records_only_what_came_late(world: World) 
     world.deliver_all(hints)
 
 
-def test_a_stale_fence_moves_nothing(world: World) -> None:
+def test_an_update_with_an_outdated_fence_changes_nothing(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     with world.rt.begin() as conn:
         [claim] = batch_claims.claim(conn, [hints[0].batch], 60)
@@ -318,7 +318,7 @@ def test_a_stale_fence_moves_nothing(world: World) -> None:
     world.deliver_all(hints)
 
 
-def test_events_are_written_for_those_who_subscribe(world: World) -> None:
+def test_events_are_written_for_accounts_that_subscribe(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
     world.add_carrier("alpha", {"numbers": {"08": "refuse:1"}})
 
@@ -327,7 +327,7 @@ def test_events_are_written_for_those_who_subscribe(world: World) -> None:
     assert sorted(world.rows("SELECT status FROM events")) == ["failed", "queued", "queued", "sent"]
 
 
-def test_the_oracle_saw_what_was_recorded(world: World, tmp_path: Path) -> None:
+def test_the_carriers_own_log_agrees_with_the_recorded_attempts(world: World, tmp_path: Path) -> None:
     log = tmp_path / "oracle.jsonl"
     with world.rt.begin() as conn:
         conn.exec_driver_sql(

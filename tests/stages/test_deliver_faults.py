@@ -1,4 +1,4 @@
-"""A database that fails for a moment, between a carrier's answer and its record; and a process told to stop."""
+"""Database faults between a carrier's response and its record, and a process that is asked to stop."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +91,7 @@ TIMES += [
 
 
 @pytest.mark.parametrize("faults", TIMES)
-def test_a_short_fault_while_recording_loses_no_answer_and_doubles_none(
+def test_a_short_database_fault_while_recording_neither_loses_nor_repeats_an_outcome(
     world: World, faulty: Callable[..., Faulty], tmp_path: Path, faults: Mapping[int, str]
 ) -> None:
     taken = logged(world, tmp_path / "oracle.jsonl", numbers={"3": "refuse_transient", "7": "refuse:9"})
@@ -114,7 +114,9 @@ def test_a_short_fault_while_recording_loses_no_answer_and_doubles_none(
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE late_outcome IS NOT NULL") == [0]
 
 
-def test_batches_that_go_together_survive_a_fault_together(world: World, faulty: Callable[..., Faulty]) -> None:
+def test_batches_sent_together_are_recorded_in_spite_of_a_short_database_fault(
+    world: World, faulty: Callable[..., Faulty]
+) -> None:
     hints = world.pay([answer for number in NUMBERS[:8] for answer in world.submit(world.order(number))])
 
     deliver(faulty({2: "answer lost", 4: "thrown out"}.get), [hint.batch for hint in hints])
@@ -123,7 +125,7 @@ def test_batches_that_go_together_survive_a_fault_together(world: World, faulty:
     assert captured(world) == [8 * PRICE]
 
 
-def test_a_fault_that_outlasts_the_lease_leaves_its_portion_in_doubt_and_no_more(
+def test_a_fault_longer_than_the_lease_leaves_only_the_outcomes_of_its_portion_unknown(
     world: World, faulty: Callable[..., Faulty], tmp_path: Path
 ) -> None:
     taken = logged(world, tmp_path / "oracle.jsonl")
@@ -146,7 +148,7 @@ def test_a_fault_that_outlasts_the_lease_leaves_its_portion_in_doubt_and_no_more
     assert captured(world) == [15 * PRICE]
 
 
-def test_what_the_database_refuses_for_good_is_not_tried_again(world: World, faulty: Callable[..., Faulty]) -> None:
+def test_a_permanent_database_error_while_recording_is_not_retried(world: World, faulty: Callable[..., Faulty]) -> None:
     [hint] = world.pay(world.submit(world.order()))
     world.run("ALTER TABLE provider_attempts ADD CONSTRAINT nothing_fits CHECK (n > 1)")
     rt = faulty({}.get)
@@ -161,7 +163,7 @@ def test_what_the_database_refuses_for_good_is_not_tried_again(world: World, fau
 
 
 @pytest.mark.parametrize("faults", [{}, {2: "answer lost"}, {2: "thrown out"}], ids=str)
-def test_a_process_told_to_stop_sends_what_is_marked_and_gives_the_rest_back(
+def test_a_stopping_process_sends_what_is_marked_and_gives_back_the_rest(
     world: World, faulty: Callable[..., Faulty], tmp_path: Path, faults: Mapping[int, str]
 ) -> None:
     taken = logged(world, tmp_path / "oracle.jsonl", numbers={"3": "refuse_transient"})

@@ -1,4 +1,4 @@
-"""A carrier that is slow, limited or ill: who waits, who goes elsewhere, and who has a turn."""
+"""Delivery to a carrier that throttles, has a pace, or has an open circuit breaker."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ def test_a_throttled_message_waits_for_the_same_carrier(world: World) -> None:
     assert world.rows(waiting) == [("waiting", "alpha", 3, 2, 0, [], True)]
 
 
-def test_it_is_taken_when_the_carrier_has_room_again(world: World) -> None:
+def test_a_throttled_message_is_sent_when_the_carrier_has_capacity_again(world: World) -> None:
     world.add_carrier("alpha", {"throttle:1": 1})
     world.send()
     world.add_carrier("alpha")
@@ -66,7 +66,7 @@ def test_it_is_taken_when_the_carrier_has_room_again(world: World) -> None:
     assert world.rows(ATTEMPTS) == [(1, "alpha", "refused_transient", "throttled"), (2, "alpha", "accepted", None)]
 
 
-def test_a_throttled_message_whose_time_is_over_fails(world: World) -> None:
+def test_a_throttled_message_that_would_expire_before_its_retry_fails(world: World) -> None:
     world.add_carrier("alpha", {"throttle:3600": 1})
 
     world.send(**{"class": "otp"})
@@ -75,7 +75,7 @@ def test_a_throttled_message_whose_time_is_over_fails(world: World) -> None:
     assert world.balance() == 1_000_000
 
 
-def test_a_carrier_with_a_limit_is_given_no_more_than_that(world: World) -> None:
+def test_the_pace_of_a_carrier_is_not_exceeded(world: World) -> None:
     limit(world, "alpha", 50)
     hints = world.pay(world.submit(world.order(*numbers(60))))
     began = time.monotonic()
@@ -87,7 +87,7 @@ def test_a_carrier_with_a_limit_is_given_no_more_than_that(world: World) -> None
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'") == [60]
 
 
-def test_a_long_message_counts_as_its_segments(world: World) -> None:
+def test_a_long_message_counts_its_segments_against_the_pace(world: World) -> None:
     limit(world, "alpha", 50)
     hints = world.pay(world.submit(world.order(*numbers(3), body="x" * 1500)))  # ten segments each
     began = time.monotonic()
@@ -98,7 +98,7 @@ def test_a_long_message_counts_as_its_segments(world: World) -> None:
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE outcome = 'accepted'") == [3]
 
 
-def test_at_a_limited_carrier_every_account_has_its_turn(world: World) -> None:
+def test_accounts_share_the_pace_of_a_carrier_equally(world: World) -> None:
     limit(world, "alpha", 40)
     second_account(world)
     mine = [hint for n in range(3) for hint in world.pay(world.submit(world.order(*numbers(200, 1000 * n))))]
@@ -118,7 +118,7 @@ def test_at_a_limited_carrier_every_account_has_its_turn(world: World) -> None:
     assert world.rows("SELECT count(*) FROM batches WHERE status = 'sending'") == [0]
 
 
-def test_a_second_hint_leaves_the_turn_to_who_has_it(world: World) -> None:
+def test_a_hint_claims_nothing_while_another_run_has_the_carriers_turn(world: World) -> None:
     limit(world, "alpha", 40)
     hints = [hint for n in range(2) for hint in world.pay(world.submit(world.order(*numbers(5, 1000 * n))))]
     world.run(
@@ -130,7 +130,7 @@ def test_a_second_hint_leaves_the_turn_to_who_has_it(world: World) -> None:
     assert world.rows("SELECT count(*) FROM provider_attempts") == [0]
 
 
-def test_the_end_of_a_turn_calls_the_next_batch(world: World) -> None:
+def test_the_end_of_a_turn_returns_a_hint_of_the_next_batch(world: World) -> None:
     limit(world, "alpha", 1000)
     first, second = (world.pay(world.submit(world.order(*numbers(800, 1000 * n))))[0] for n in range(2))
 
@@ -140,7 +140,7 @@ def test_the_end_of_a_turn_calls_the_next_batch(world: World) -> None:
     assert world.rows("SELECT status FROM batches ORDER BY id") == ["done", "queued"]
 
 
-def test_a_batch_that_was_hinted_just_before_a_turn_s_last_commit_is_called_after_it(
+def test_a_batch_hinted_just_before_the_last_commit_of_a_turn_is_hinted_after_it(
     world: World, settings: Settings
 ) -> None:
     limit(world, "alpha", 1000)
@@ -178,7 +178,7 @@ class Interrupted(Runtime):
 @pytest.mark.parametrize(
     ("seconds", "end"), [(1, [("alpha", 2, "accepted")]), (200_000, [])], ids=["in time", "its time is over by then"]
 )
-def test_what_is_throttled_waits_for_the_same_carrier_though_its_batch_is_given_back(
+def test_a_throttled_message_waits_for_the_same_carrier_when_its_batch_is_given_back(
     stage: Stage, seconds: float, end: list[Any]
 ) -> None:
     stage.carrier("alpha", Outcome.REFUSED_TRANSIENT).retry_after = seconds
@@ -202,7 +202,7 @@ def test_what_is_throttled_waits_for_the_same_carrier_though_its_batch_is_given_
 
 
 @pytest.mark.parametrize("pace", [60, 500])
-def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: World, pace: int) -> None:
+def test_small_batches_get_the_same_share_of_a_turn_as_a_large_one(world: World, pace: int) -> None:
     limit(world, "alpha", pace)
     second_account(world)
     [campaign] = world.pay(world.submit(world.order(*numbers(max(300, pace)))))
@@ -221,7 +221,7 @@ def test_small_batches_have_the_same_share_of_a_turn_as_a_large_one(world: World
     assert sum(taken.values()) > min(pace, 200)
 
 
-def test_in_its_turn_an_account_s_codes_come_first(world: World) -> None:
+def test_codes_of_an_account_are_sent_before_its_campaign(world: World) -> None:
     limit(world, "alpha", 60)
     [campaign] = world.pay(world.submit(world.order(*numbers(20))))
     codes = [world.pay(world.submit(world.order(number, **{"class": "otp"})))[0] for number in numbers(2, 9000)]
@@ -232,7 +232,7 @@ def test_in_its_turn_an_account_s_codes_come_first(world: World) -> None:
     assert set(first) == {code.batch for code in codes}
 
 
-def test_a_carrier_that_fails_is_left_alone_after_twenty(world: World) -> None:
+def test_a_failing_carrier_gets_no_more_than_twenty_attempts(world: World) -> None:
     world.add_carrier("alpha", {"down": True})
     world.add_carrier("beta", rank=2)
     for n in range(20):
@@ -242,7 +242,7 @@ def test_a_carrier_that_fails_is_left_alone_after_twenty(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE status = 'sent'") == [20]
 
 
-def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(world: World) -> None:
+def test_a_batch_for_a_carrier_with_an_open_breaker_goes_to_the_next_without_an_attempt(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(5))))
     world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
@@ -252,7 +252,7 @@ def test_a_batch_already_on_its_way_to_an_ill_carrier_goes_to_the_next_untried(w
     assert set(world.rows(ATTEMPTS)) == {(1, "beta", "accepted", None)}
 
 
-def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(world: World) -> None:
+def test_a_failed_probe_sends_the_remaining_messages_to_the_next_carrier(world: World) -> None:
     world.add_carrier("alpha", {"down": True})
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(30))))
@@ -265,7 +265,7 @@ def test_what_an_ill_carrier_was_not_asked_goes_to_the_next_and_the_probe_tells(
     assert world.rows("SELECT count(*) FROM provider_attempts WHERE carrier = 'beta' AND outcome = 'accepted'") == [30]
 
 
-def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: World) -> None:
+def test_a_successful_probe_sends_the_remaining_messages_to_the_same_carrier(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(30))))
     world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
@@ -277,7 +277,7 @@ def test_a_carrier_that_recovers_takes_the_rest_after_its_probe(world: World) ->
     assert circuit_breakers.acquire(world.rt.valkey, ["alpha"], 1) == {"alpha": Breaker.CLOSED}
 
 
-def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(world: World) -> None:
+def test_a_stopping_process_counts_no_attempt_for_messages_not_sent_after_its_probe(world: World) -> None:
     world.add_carrier("beta", rank=2)
     hints = world.pay(world.submit(world.order(*numbers(10))))
     world.rt.health("alpha").note_outcomes([("NG", False)] * 20)
@@ -292,7 +292,7 @@ def test_what_a_stopping_process_did_not_send_after_its_probe_was_never_tried(wo
     assert world.rows(ATTEMPTS) == [(1, "alpha", "accepted", None)] * 10
 
 
-def test_nor_is_what_it_was_to_send_once_more_forgotten(stage: Stage) -> None:
+def test_a_stopping_process_gives_back_resends_that_wait_behind_its_probe(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     for message in stage.send(*numbers(4)):

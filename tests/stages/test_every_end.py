@@ -1,4 +1,4 @@
-"""Every way in which a message may end, from its taking in to a receipt that comes late: the audit holds after each.
+"""Every way in which a message may end, from admission to a late receipt: the audit holds after each.
 
 `stage` audits when its test is over.
 """
@@ -360,7 +360,9 @@ FROM messages AS m
 
 
 @pytest.mark.parametrize(("play", "end"), ENDS.values(), ids=ENDS)
-def test_after_every_end_of_a_message_the_audit_holds(stage: Stage, play: Callable[[Stage], None], end: State) -> None:
+def test_the_audit_holds_after_every_way_a_message_ends(
+    stage: Stage, play: Callable[[Stage], None], end: State
+) -> None:
     play(stage)
 
     states = {State(*row) for row in stage.world.rows(REACHED)}
@@ -369,7 +371,7 @@ def test_after_every_end_of_a_message_the_audit_holds(stage: Stage, play: Callab
     assert stage.world.rows("SELECT count(*) FROM messages WHERE money = 'held'") == [0]
 
 
-def test_every_state_is_among_them_that_the_lifecycle_lets_a_message_end_in() -> None:
+def test_the_tested_ends_include_every_final_state_of_the_lifecycle() -> None:
     ends = {end for _, end in ENDS.values()}
 
     # what costs nothing ends as what costs something does

@@ -1,4 +1,4 @@
-"""A hold is not a failure: what is held burns no round and no attempt, goes on when its reason is gone, or expires.
+"""A hold is not a failure: a held batch uses no round and no attempt, continues when its reason is gone, or expires.
 
 `stage` audits when its test is over.
 """
@@ -54,7 +54,7 @@ def held(stage: Stage) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("kind", ["otp", "transactional", "bulk"])
-def test_what_a_suspended_account_has_on_its_way_waits_untouched_and_goes_on(stage: Stage, kind: str) -> None:
+def test_queued_messages_of_a_suspended_account_are_held_and_sent_after_it_is_resumed(stage: Stage, kind: str) -> None:
     alpha = stage.carrier("alpha")
     queued = paid(stage, *PEOPLE[:2], kind=kind)
     set_account_state(stage.rt, "acme", SUSPENDED)
@@ -72,7 +72,7 @@ def test_what_a_suspended_account_has_on_its_way_waits_untouched_and_goes_on(sta
 
 
 @pytest.mark.parametrize("minutes", [5, 15])
-def test_a_held_code_expires_after_its_minutes_and_its_money_comes_back(stage: Stage, minutes: int) -> None:
+def test_a_held_code_expires_at_the_end_of_its_validity_and_its_money_is_released(stage: Stage, minutes: int) -> None:
     stage.world.run("UPDATE accounts SET subscribes = true")
     stage.carrier("alpha")
     paid(stage, kind="otp", valid_until=stage.rt.now() + timedelta(minutes=minutes))
@@ -89,7 +89,7 @@ def test_a_held_code_expires_after_its_minutes_and_its_money_comes_back(stage: S
     assert held(stage) == []
 
 
-def test_scheduled_and_waiting_batches_are_held_as_they_stand_and_go_on_when_due(stage: Stage) -> None:
+def test_scheduled_and_waiting_batches_are_held_and_sent_when_due_after_the_resumption(stage: Stage) -> None:
     stage.carrier("alpha", BUSY)
     paid(stage, PEOPLE[0], send_at=stage.rt.now() + timedelta(seconds=60))
     stage.carry(paid(stage, PEOPLE[1]))
@@ -104,7 +104,7 @@ def test_scheduled_and_waiting_batches_are_held_as_they_stand_and_go_on_when_due
     assert sorted(stage.tried()) == [("alpha", "accepted"), ("alpha", "accepted"), ("alpha", "refused_transient")]
 
 
-def test_what_is_not_due_yet_when_its_account_is_resumed_waits_for_its_minute(stage: Stage) -> None:
+def test_a_scheduled_batch_of_a_resumed_account_waits_for_its_send_at(stage: Stage) -> None:
     stage.carrier("alpha")
     paid(stage, send_at=stage.rt.now() + timedelta(hours=1))
     set_account_state(stage.rt, "acme", SUSPENDED)
@@ -119,7 +119,7 @@ def test_what_is_not_due_yet_when_its_account_is_resumed_waits_for_its_minute(st
     assert stage.tried() == [("alpha", "accepted")]
 
 
-def test_what_is_held_may_still_be_taken_back_before_its_minute(stage: Stage) -> None:
+def test_a_held_message_can_be_cancelled_before_its_send_at(stage: Stage) -> None:
     stage.carrier("alpha")
     paid(stage, send_at=stage.rt.now() + timedelta(hours=1))
     set_account_state(stage.rt, "acme", SUSPENDED)
@@ -132,7 +132,7 @@ def test_what_is_held_may_still_be_taken_back_before_its_minute(stage: Stage) ->
     assert stage.tried() == []
 
 
-def test_what_is_held_may_be_taken_back_after_its_minute_too(stage: Stage) -> None:
+def test_a_held_message_can_be_cancelled_after_its_send_at(stage: Stage) -> None:
     stage.carrier("alpha")
     paid(stage, *PEOPLE[:2], send_at=stage.rt.now() + timedelta(minutes=1))
     set_account_state(stage.rt, "acme", SUSPENDED)
@@ -153,7 +153,7 @@ def suspend_unseen(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("made", ["taken in", "failed over", "promoted"])
-def test_a_batch_made_after_the_suspension_is_held_at_its_claim(stage: Stage, made: str) -> None:
+def test_a_batch_created_after_the_suspension_is_held_at_its_claim(stage: Stage, made: str) -> None:
     alpha, beta = stage.carrier("alpha", *[BUSY] * (made == "failed over")), stage.carrier("beta")
     send_at = stage.rt.now() + timedelta(seconds=30) if made == "promoted" else None
     hints = paid(stage, send_at=send_at)
@@ -173,7 +173,7 @@ def test_a_batch_made_after_the_suspension_is_held_at_its_claim(stage: Stage, ma
     assert stage.tried()[-1] == ("beta" if made == "failed over" else "alpha", "accepted")
 
 
-def test_a_failure_that_another_carrier_might_mend_is_mended_when_the_account_is_resumed(stage: Stage) -> None:
+def test_a_resend_after_a_failed_receipt_waits_until_the_account_is_resumed(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -190,7 +190,7 @@ def test_a_failure_that_another_carrier_might_mend_is_mended_when_the_account_is
     assert stage.tried() == [("alpha", "accepted"), ("beta", "accepted")]
 
 
-def test_one_that_is_delivered_meanwhile_is_not_sent_once_more(stage: Stage) -> None:
+def test_a_held_resend_is_not_sent_if_the_message_is_delivered_meanwhile(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -206,7 +206,7 @@ def test_one_that_is_delivered_meanwhile_is_not_sent_once_more(stage: Stage) -> 
     assert stage.tried() == [("alpha", "accepted")]
 
 
-def test_a_held_resend_that_expires_has_failed_as_undelivered(stage: Stage) -> None:
+def test_a_message_whose_held_resend_expires_has_failed_as_undelivered(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send(hours=1)
@@ -228,7 +228,7 @@ def another_account(stage: Stage) -> None:
 
 @pytest.mark.parametrize("pace", [None, 100.0])
 @pytest.mark.parametrize("is_seen", [True, False])
-def test_held_batches_keep_nobody_else_waiting(stage: Stage, pace: float | None, is_seen: bool) -> None:
+def test_held_batches_do_not_delay_other_accounts(stage: Stage, pace: float | None, is_seen: bool) -> None:
     another_account(stage)
     stage.carrier("alpha")
     adjust_carrier(stage.rt, "alpha", None, pace or 0)
@@ -247,7 +247,7 @@ def test_held_batches_keep_nobody_else_waiting(stage: Stage, pace: float | None,
     assert sum(hint.size for hints in theirs for hint in hints) == 6
 
 
-def test_nothing_is_hinted_or_promoted_while_it_is_held(stage: Stage) -> None:
+def test_held_batches_are_neither_hinted_promoted_nor_claimed(stage: Stage) -> None:
     stage.carrier("alpha")
     hints = paid(stage, *PEOPLE[:3]) + paid(stage, PEOPLE[3])
     set_account_state(stage.rt, "acme", SUSPENDED)
@@ -262,7 +262,7 @@ def test_nothing_is_hinted_or_promoted_while_it_is_held(stage: Stage) -> None:
     assert stage.world.rows("SELECT DISTINCT hints, claims, fence FROM batches") == [(0, 0, 0)]
 
 
-def test_who_is_suspended_in_the_middle_of_a_trip_ends_it_and_the_rest_is_held(stage: Stage) -> None:
+def test_a_suspension_during_a_delivery_run_ends_it_and_holds_the_rest(stage: Stage) -> None:
     stage.set(portion_size=2)
     alpha = stage.carrier("alpha", *[BUSY] * 2)
     stage.carrier("beta")
@@ -279,7 +279,7 @@ def test_who_is_suspended_in_the_middle_of_a_trip_ends_it_and_the_rest_is_held(s
     assert stage.stands() == [("sent", "captured", None)] * 4
 
 
-def test_many_batches_are_held_in_portions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_batches_of_an_account_are_held_in_portions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "PORTION", 3)
     stage.carrier("alpha")
     for person in PEOPLE[:10]:
@@ -301,7 +301,7 @@ def drain(stage: Stage, *names: str) -> None:
         set_carrier_state(stage.rt, name, DRAINED, "works tonight")
 
 
-def test_a_drained_carriers_batches_go_to_the_next_route(stage: Stage) -> None:
+def test_batches_of_a_drained_carrier_go_to_the_next_route(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     hints = paid(stage)
@@ -336,7 +336,7 @@ STOPS = {"drained": drain, "of an unknown kind": unknown_kind}
 @pytest.mark.parametrize("kind", ["otp", "transactional", "bulk"])
 @pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
 @pytest.mark.parametrize("names", [["alpha"], ["alpha", "beta"], ["beta", "alpha"]], ids=" ".join)
-def test_where_no_carrier_is_left_messages_wait_unburnt_until_any_is_back(
+def test_messages_without_a_usable_carrier_wait_without_attempts_until_one_is_back(
     stage: Stage, names: Sequence[str], stop: Any, kind: str
 ) -> None:
     for name in sorted(names):
@@ -356,7 +356,7 @@ def test_where_no_carrier_is_left_messages_wait_unburnt_until_any_is_back(
     assert stage.world.rows("SELECT DISTINCT attempt, round FROM batches") == [(1, 0)]
 
 
-def test_an_unfit_setting_is_as_a_drain_and_what_waits_for_it_goes_on_when_it_is_mended(stage: Stage) -> None:
+def test_a_carrier_with_invalid_settings_holds_its_batches_until_they_are_corrected(stage: Stage) -> None:
     set_carrier(stage.rt, "alpha", "simulated", {"script": {}})
     set_route(stage.rt, "*", "alpha")
     stage.world.run("UPDATE carriers SET settings = '{\"speed\": 1}' WHERE name = 'alpha'")
@@ -371,7 +371,7 @@ def test_an_unfit_setting_is_as_a_drain_and_what_waits_for_it_goes_on_when_it_is
     assert stage.tried() == [("alpha", "accepted")]
 
 
-def test_what_waits_for_a_carrier_goes_by_a_route_that_is_added(stage: Stage) -> None:
+def test_a_batch_held_for_a_carrier_is_sent_by_a_route_that_is_added(stage: Stage) -> None:
     stage.carrier("alpha")
     hints = paid(stage)
     drain(stage, "alpha")
@@ -384,7 +384,7 @@ def test_what_waits_for_a_carrier_goes_by_a_route_that_is_added(stage: Stage) ->
     assert stage.tried() == [("beta", "accepted")]
 
 
-def test_what_waits_for_a_carrier_expires(stage: Stage) -> None:
+def test_a_batch_held_for_a_carrier_expires(stage: Stage) -> None:
     stage.carrier("alpha")
     hints = paid(stage, kind="otp")
     drain(stage, "alpha")
@@ -396,7 +396,7 @@ def test_what_waits_for_a_carrier_expires(stage: Stage) -> None:
     assert stage.world.balance() == 1_000_000
 
 
-def test_a_carrier_that_was_asked_and_is_busy_costs_a_round_though_the_other_is_drained(stage: Stage) -> None:
+def test_a_busy_carrier_ends_a_round_while_the_other_is_drained(stage: Stage) -> None:
     stage.carrier("alpha", BUSY)
     stage.carrier("beta")
     hints = paid(stage)
@@ -410,7 +410,7 @@ def test_a_carrier_that_was_asked_and_is_busy_costs_a_round_though_the_other_is_
     ]
 
 
-def test_after_a_busy_carrier_one_that_is_drained_meanwhile_holds_nothing_up(stage: Stage) -> None:
+def test_a_carrier_drained_during_failover_is_skipped_and_the_next_round_begins(stage: Stage) -> None:
     stage.carrier("alpha", BUSY)
     stage.carrier("beta")
     [hint] = paid(stage)
@@ -424,7 +424,7 @@ def test_after_a_busy_carrier_one_that_is_drained_meanwhile_holds_nothing_up(sta
     assert stage.tried() == [("alpha", "refused_transient"), ("alpha", "accepted")]
 
 
-def test_a_batch_that_is_looked_at_again_and_again_stays_one(stage: Stage) -> None:
+def test_repeated_checks_of_a_held_batch_create_no_successor_batches(stage: Stage) -> None:
     stage.carrier("alpha")
     hints = paid(stage, *PEOPLE[:3])
     drain(stage, "alpha")
@@ -437,7 +437,7 @@ def test_a_batch_that_is_looked_at_again_and_again_stays_one(stage: Stage) -> No
     assert due == [True]
 
 
-def test_an_undelivered_message_waits_for_the_other_carrier_that_is_drained_just_now(stage: Stage) -> None:
+def test_an_undelivered_message_fails_if_the_other_carrier_is_drained_before_the_resend(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -448,7 +448,7 @@ def test_an_undelivered_message_waits_for_the_other_carrier_that_is_drained_just
     assert stage.stands() == [("failed", "captured", "undelivered")]
 
 
-def test_one_on_its_way_to_a_carrier_that_is_drained_just_then_waits_for_it(stage: Stage) -> None:
+def test_a_resend_waits_for_its_carrier_if_that_is_drained_before_the_retry(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta", BUSY).retry_after = 5
     [message] = stage.send()
@@ -464,7 +464,7 @@ def test_one_on_its_way_to_a_carrier_that_is_drained_just_then_waits_for_it(stag
     assert stage.tried()[-1] == ("beta", "accepted")
 
 
-def test_who_is_suspended_while_his_carrier_is_drained_is_held_for_the_one_and_then_for_the_other(stage: Stage) -> None:
+def test_a_batch_is_held_in_turn_for_its_suspended_account_and_its_drained_carrier(stage: Stage) -> None:
     stage.carrier("alpha")
     hints = paid(stage)
     drain(stage, "alpha")
@@ -485,7 +485,7 @@ def test_who_is_suspended_while_his_carrier_is_drained_is_held_for_the_one_and_t
     assert stage.tried() == [("alpha", "accepted")]
 
 
-def test_tests_are_held_with_their_account(stage: Stage) -> None:
+def test_test_messages_are_held_with_their_account(stage: Stage) -> None:
     hints = paid(stage, test=True)
     set_account_state(stage.rt, "acme", SUSPENDED)
     stage.carry(hints)
@@ -500,7 +500,7 @@ def test_tests_are_held_with_their_account(stage: Stage) -> None:
 # What is told of it -----------------------------------------------------------------------------------------------
 
 
-def test_how_much_is_held_is_told_by_reason_and_by_name(stage: Stage) -> None:
+def test_held_batches_are_counted_by_reason_and_account_or_carrier(stage: Stage) -> None:
     another_account(stage)
     stage.carrier("alpha")
     paid(stage, *PEOPLE[:3])
@@ -521,7 +521,7 @@ def test_how_much_is_held_is_told_by_reason_and_by_name(stage: Stage) -> None:
     assert operator_reports.overview_of(stage.rt, stage.rt.now() - timedelta(hours=1)).held == []
 
 
-def test_a_batch_is_held_only_while_it_waits(stage: Stage) -> None:
+def test_the_database_refuses_a_hold_of_a_batch_that_is_done(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.send()
 

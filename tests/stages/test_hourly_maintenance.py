@@ -1,4 +1,4 @@
-"""Tend: old moves are forgotten, but for what is still to be told of them."""
+"""Hourly maintenance: old events are deleted, except those that still have a delivery to make."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -50,7 +50,7 @@ def kept(world: World) -> list[tuple[UUID, str]]:
     return sorted(world.rows("SELECT message_id, status FROM events"))
 
 
-def test_moves_are_forgotten_after_so_many_days(world: World) -> None:
+def test_events_are_deleted_after_thirty_days(world: World) -> None:
     old, young = (message_ids(world.send())[0] for _ in range(2))
     for message in (old, young):
         finish(world, message)
@@ -63,7 +63,7 @@ def test_moves_are_forgotten_after_so_many_days(world: World) -> None:
     assert kept(world) == [(young, "queued"), (young, "sent")]
 
 
-def test_a_move_that_is_still_to_be_told_is_kept(world: World) -> None:
+def test_an_event_with_an_outstanding_delivery_is_kept(world: World) -> None:
     message = message_ids(world.send())[0]
     finish(world, message, "queued")
     age(world, message, 60)
@@ -77,7 +77,7 @@ def test_a_move_that_is_still_to_be_told_is_kept(world: World) -> None:
     assert kept(world) == []
 
 
-def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: World) -> None:
+def test_old_events_of_a_suspended_endpoint_are_deleted_with_their_deliveries(world: World) -> None:
     message = message_ids(world.send())[0]
     age(world, message, 31)
     world.run("UPDATE webhook_endpoints SET state = 'suspended'")
@@ -89,7 +89,7 @@ def test_what_a_suspended_endpoint_was_to_hear_goes_with_its_calls(world: World)
     assert world.rows("SELECT count(*) FROM webhook_deliveries") == [0]
 
 
-def test_what_is_forgotten_is_found_by_its_age_alone(world: World) -> None:
+def test_old_events_are_found_by_an_index(world: World) -> None:
     world.run(
         "INSERT INTO events (id, account_id, message_id, status, at)"
         " SELECT uuidv7(), 1, uuidv7(), 'sent', now() FROM generate_series(1, 20000)"
@@ -112,7 +112,7 @@ def test_what_is_forgotten_is_found_by_its_age_alone(world: World) -> None:
         pytest.param(91, True, "thank you", 1, id="its answer is still to be written"),
     ],
 )
-def test_what_handsets_sent_is_forgotten_once_it_is_heeded(
+def test_inbound_messages_are_deleted_after_ninety_days_once_handled_and_answered(
     world: World, days: float, handled: bool, reply: str | None, kept: int
 ) -> None:
     world.run(

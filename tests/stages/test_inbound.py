@@ -1,4 +1,4 @@
-"""What handsets send: kept once, heeded once, answered once."""
+"""Inbound messages (MO): each is stored once, acted upon once and answered once."""
 
 import itertools
 from dataclasses import replace
@@ -70,19 +70,19 @@ def other(world: World, name: str = "other", sender: str = NUMBER) -> int:
 # Kept ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_kept_once_however_often_it_comes(world: World) -> None:
+def test_an_inbound_message_received_repeatedly_is_stored_once(world: World) -> None:
     assert inbound.keep(world.rt, [text("hello", key="a"), text("hello", key="a"), text("hi", key="b")]) == 2
     assert inbound.keep(world.rt, [text("hello", key="a")]) == 0
     assert world.rows("SELECT body FROM inbound_messages ORDER BY id") == ["hello", "hi"]
 
 
-def test_what_postgresql_cannot_keep_is_left_out(world: World) -> None:
+def test_characters_that_postgresql_cannot_store_are_replaced(world: World) -> None:
     inbound.keep(world.rt, [text("a\x00b\ud800c")])
 
     assert world.rows("SELECT body FROM inbound_messages") == ["ab?c"]
 
 
-def test_what_holds_no_keyword_is_kept_for_its_account(world: World) -> None:
+def test_an_inbound_message_without_a_keyword_is_kept_for_its_account(world: World) -> None:
     assert receives(world, text("When do you open?")) == []
     assert world.rows(KEPT) == [("When do you open?", "keep", None, True, True)]
 
@@ -90,7 +90,7 @@ def test_what_holds_no_keyword_is_kept_for_its_account(world: World) -> None:
 # STOP, START, HELP -----------------------------------------------------------------------------------------------
 
 
-def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: World) -> None:
+def test_stop_writes_an_opt_out_and_is_confirmed_once(world: World) -> None:
     assert receives(world, text("Stop!")) == [(ADA, "You are out.")]
 
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
@@ -100,25 +100,25 @@ def test_stop_is_written_and_confirmed_once_in_spite_of_it(world: World) -> None
     assert [each.code for each in refused.refusals] == ["opted_out"]
 
 
-def test_stop_to_one_sender_leaves_the_others(world: World) -> None:
+def test_stop_to_one_sender_does_not_apply_to_other_senders(world: World) -> None:
     receives(world, text("STOP"))
 
     assert world.submit(world.order(ADA))[0].refusals == []
 
 
-def test_stopall_is_meant_for_all_of_them(world: World) -> None:
+def test_stopall_applies_to_all_senders_of_the_account(world: World) -> None:
     receives(world, text("Stop all"))
 
     assert world.rows(OPT_OUTS) == [(ADA, "", "", "STOPALL")]
     assert [each.code for each in world.submit(world.order(ADA))[0].refusals] == ["opted_out"]
 
 
-def test_a_plus_that_a_carrier_left_out_is_forgiven(world: World) -> None:
+def test_a_recipient_number_without_its_plus_is_recognised(world: World) -> None:
     assert receives(world, text("STOP", to=NUMBER[1:])) == [(ADA, "You are out.")]
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "STOP")]
 
 
-def test_start_takes_it_back_and_is_confirmed(world: World) -> None:
+def test_start_removes_opt_outs_and_is_confirmed(world: World) -> None:
     receives(world, text("STOP"), text("STOPALL"))
 
     assert receives(world, text("start")) == [(ADA, "You are in.")]
@@ -126,36 +126,36 @@ def test_start_takes_it_back_and_is_confirmed(world: World) -> None:
     assert world.submit(world.order(ADA, sender=NUMBER))[0].refusals == []
 
 
-def test_yes_to_something_else_is_kept_for_the_account(world: World) -> None:
+def test_yes_without_an_opt_out_is_kept_for_the_account(world: World) -> None:
     assert receives(world, text("Yes")) == []
     assert world.rows("SELECT action FROM inbound_messages") == ["keep"]
 
 
-def test_help_is_answered_each_time(world: World) -> None:
+def test_help_is_answered_every_time(world: World) -> None:
     assert receives(world, text("help"), text("INFO", phone=BEN)) == [(ADA, "This is ACME."), (BEN, "This is ACME.")]
     assert receives(world, text("help")) == [(ADA, "This is ACME.")]
 
 
-def test_texts_that_come_together_are_heeded_in_their_order(world: World) -> None:
+def test_inbound_messages_received_together_are_applied_in_their_order(world: World) -> None:
     found = receives(world, text("stop"), text("start"), text("quit"), text("unstop", phone=BEN))
 
     assert found == [(ADA, "You are out."), (ADA, "You are in."), (ADA, "You are out.")]
     assert world.rows(OPT_OUTS) == [(ADA, NUMBER, "", "QUIT")]
 
 
-def test_the_answer_costs_what_a_message_costs(world: World) -> None:
+def test_a_reply_costs_as_much_as_any_message(world: World) -> None:
     before = world.balance()
     receives(world, text("STOP"))
 
     assert world.balance() == before - 400
 
 
-def test_who_has_no_number_is_answered_nothing(world: World) -> None:
+def test_a_stop_from_an_alphanumeric_sender_is_stored_and_not_answered(world: World) -> None:
     assert receives(world, text("STOP", phone="BANK")) == []
     assert world.rows(OPT_OUTS) == [("BANK", NUMBER, "", "STOP")]
 
 
-def test_an_accounts_own_word_does_what_it_was_registered_for(world: World) -> None:
+def test_an_accounts_own_keyword_overrides_the_common_one(world: World) -> None:
     keyword(world, "JOIN", "start", "Welcome.", world.account)
     keyword(world, "CANCEL", "keep", None, world.account)
 
@@ -164,7 +164,7 @@ def test_an_accounts_own_word_does_what_it_was_registered_for(world: World) -> N
     assert world.rows(OPT_OUTS) == []
 
 
-def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: World) -> None:
+def test_a_reply_that_was_not_written_is_returned_again(world: World) -> None:
     inbound.keep(world.rt, [text("STOP")])
     [(request, order)] = inbound.reply(world.rt)
 
@@ -178,7 +178,7 @@ def test_an_answer_that_was_returned_and_never_written_is_returned_again(world: 
 # Whose it is -----------------------------------------------------------------------------------------------------
 
 
-def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: World) -> None:
+def test_stop_to_a_number_without_an_account_applies_to_all_accounts(world: World) -> None:
     assert receives(world, text("STOP", to="70007"), text("STOPALL", to="70008"), text("STOP", to="")) == []
     assert world.rows("SELECT account_id, sender FROM opt_outs ORDER BY sender") == [(0, "70007"), (0, "70008")]
 
@@ -186,7 +186,7 @@ def test_a_number_that_is_nobodys_is_stopped_for_all_who_may_ever_use_it(world: 
     assert world.rows("SELECT sender FROM opt_outs") == ["70008"]
 
 
-def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: World) -> None:
+def test_stop_to_a_shared_number_applies_to_the_account_that_sent_last(world: World) -> None:
     theirs = other(world)
     world.send(ADA, sender=NUMBER)
     world.send(ADA, account="other", sender=NUMBER)
@@ -197,7 +197,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant(world: World) -> N
     assert world.rows("SELECT account_id, phone FROM opt_outs ORDER BY phone") == [(theirs, ADA), (world.account, BEN)]
 
 
-def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: World) -> None:
+def test_a_keyword_of_one_account_selects_that_account_of_a_shared_number(world: World) -> None:
     theirs = other(world)
     keyword(world, "BYE", "stop", "Bye.", theirs)
     world.send(ADA, sender=NUMBER)
@@ -206,7 +206,7 @@ def test_of_several_accounts_the_one_whose_word_it_is_is_meant(world: World) -> 
     assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
 
 
-def test_where_nobody_can_tell_all_of_them_are_stopped(world: World) -> None:
+def test_stop_to_a_shared_number_applies_to_all_its_accounts_if_none_wrote_to_the_handset(world: World) -> None:
     theirs = other(world)
 
     assert receives(world, text("STOP")) == []
@@ -221,7 +221,7 @@ def part(n: int, body: str, of: int = 2, ref: int = 7, **fields: Any) -> Inbound
     return text(body, part_ref=ref, part=n, of=of, **fields)
 
 
-def test_parts_are_joined_whatever_their_order(world: World) -> None:
+def test_parts_of_an_inbound_message_are_joined_in_any_order(world: World) -> None:
     receives(world, part(2, "OP"), text("hello"))
     assert world.rows("SELECT body FROM inbound_messages WHERE handled_at IS NULL") == ["OP"]
 
@@ -232,13 +232,13 @@ def test_parts_are_joined_whatever_their_order(world: World) -> None:
     assert sorted((row["body"], row["action"]) for row in rows) == [("STOP", "stop"), ("hello", "keep")]
 
 
-def test_parts_of_different_messages_are_kept_apart(world: World) -> None:
+def test_parts_of_different_inbound_messages_are_not_joined(world: World) -> None:
     receives(world, part(1, "ST"), part(2, "OP", phone=BEN), part(2, "OP", ref=8), part(2, "OP", of=3))
 
     assert world.rows("SELECT count(*) FROM inbound_messages WHERE handled_at IS NOT NULL") == [0]
 
 
-def test_a_part_that_comes_twice_counts_once(world: World) -> None:
+def test_a_duplicate_part_counts_once(world: World) -> None:
     receives(world, part(1, "ST"), part(1, "ST"))
     assert world.rows(OPT_OUTS) == []
 
@@ -247,14 +247,14 @@ def test_a_part_that_comes_twice_counts_once(world: World) -> None:
     assert world.rows("SELECT count(*) FROM inbound_messages WHERE handled_at IS NULL") == [0]
 
 
-def test_a_message_whose_rest_never_comes_is_heeded_as_it_is(world: World) -> None:
+def test_an_incomplete_inbound_message_is_handled_after_ten_minutes(world: World) -> None:
     receives(world, part(1, "STOP"))
     world.run("UPDATE inbound_messages SET received_at = received_at - interval '11 minutes'")
 
     assert receives(world) == [(ADA, "You are out.")]
 
 
-def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(
+def test_an_incomplete_message_at_the_end_of_a_portion_waits_for_the_next_portion(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbound, "PORTION", 2)
@@ -266,7 +266,7 @@ def test_half_a_message_at_the_end_of_a_portion_waits_for_the_next(
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
 
 
-def test_between_intake_and_claim_a_stop_is_heeded(world: World) -> None:
+def test_a_stop_between_acceptance_and_claim_rejects_the_message(world: World) -> None:
     hints = world.pay(world.submit(world.order(ADA, sender=NUMBER)))
 
     receives(world, text("STOP"))
@@ -278,7 +278,7 @@ def test_between_intake_and_claim_a_stop_is_heeded(world: World) -> None:
 # In what order, from whom ----------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(world: World) -> None:
+def test_a_stop_sent_before_a_start_but_received_after_it_has_no_effect(world: World) -> None:
     now = world.rt.now()
     receives(world, said("START", now - timedelta(minutes=1)))
     receives(world, said("STOP", now - timedelta(minutes=2)), said("STOPALL", now - timedelta(minutes=2), to="OTHER"))
@@ -287,7 +287,7 @@ def test_a_stop_that_was_said_before_a_start_and_came_after_it_does_not_count(wo
     assert world.rows("SELECT action FROM inbound_messages ORDER BY id") == ["start", "stop", "stop"]
 
 
-def test_a_yes_that_answered_something_else_outdoes_no_stop(world: World) -> None:
+def test_a_yes_that_is_no_opt_in_does_not_override_a_stop(world: World) -> None:
     now = world.rt.now()
     receives(world, said("yes", now - timedelta(minutes=1)))
     receives(world, said("STOP", now - timedelta(minutes=2)))
@@ -295,7 +295,7 @@ def test_a_yes_that_answered_something_else_outdoes_no_stop(world: World) -> Non
     assert [row[3] for row in world.rows(OPT_OUTS)] == ["STOP"]
 
 
-def test_an_operators_word_is_as_late_as_it_was_written(world: World) -> None:
+def test_an_opt_out_by_an_operator_is_compared_by_the_time_it_was_written(world: World) -> None:
     at = world.rt.now() - timedelta(minutes=1)
     with world.rt.begin() as conn:
         opt_outs.add(conn, [(opt_outs.OptOut(world.account, ADA, NUMBER), "operator")])
@@ -305,7 +305,7 @@ def test_an_operators_word_is_as_late_as_it_was_written(world: World) -> None:
     assert receives(world, text("START")) == [(ADA, "You are in.")]
 
 
-def test_a_word_of_ones_own_that_comes_too_late_is_answered_nothing(world: World) -> None:
+def test_an_own_keyword_sent_before_a_received_stop_is_not_answered(world: World) -> None:
     keyword(world, "JOIN", "start", "Welcome.", world.account)
     now = world.rt.now()
     receives(world, said("STOP", now - timedelta(minutes=1)))
@@ -319,7 +319,7 @@ def said(body: str, at: datetime, to: str = NUMBER) -> Inbound:
 
 
 @pytest.mark.parametrize("registered", ["447700900100", "07700900100", "00447700900100"])
-def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world: World, registered: str) -> None:
+def test_a_number_registered_in_another_spelling_belongs_to_its_account(world: World, registered: str) -> None:
     world.run("UPDATE sender_ids SET sender = %(to)s WHERE sender = %(number)s", to=registered, number=NUMBER)
 
     assert receives(world, text("STOP")) == [(ADA, "You are out.")]
@@ -327,7 +327,7 @@ def test_a_number_that_was_registered_in_another_spelling_is_its_accounts(world:
     assert [each.code for each in world.submit(world.order(ADA, sender=registered))[0].refusals] == ["opted_out"]
 
 
-def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(world: World) -> None:
+def test_a_stop_applies_to_every_spelling_of_the_number_among_the_accounts_senders(world: World) -> None:
     for registered in (NUMBER[1:], "07700900100"):
         world.run("INSERT INTO sender_ids (account_id, sender) VALUES (%(id)s, %(s)s)", id=world.account, s=registered)
 
@@ -339,7 +339,7 @@ def test_a_stop_is_for_every_spelling_under_which_an_account_has_the_number(worl
         )
 
 
-def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too(world: World) -> None:
+def test_stop_from_the_new_form_of_a_number_finds_the_account_that_sent_to_its_old_form(world: World) -> None:
     theirs = other(world)
     world.send("+551187654321", sender=NUMBER)
     world.send("+551187654321", account="other", sender=NUMBER)
@@ -349,7 +349,7 @@ def test_of_several_accounts_the_one_that_wrote_last_is_meant_in_an_old_form_too
     assert world.rows("SELECT account_id FROM opt_outs") == [theirs]
 
 
-def test_between_intake_and_claim_a_stop_of_an_old_form_is_heeded(world: World) -> None:
+def test_a_stop_from_the_new_form_of_a_number_rejects_a_message_to_its_old_form(world: World) -> None:
     hints = world.pay(world.submit(world.order("+551187654321", sender=NUMBER)))
 
     receives(world, text("STOP", phone="+5511987654321"))
@@ -365,7 +365,7 @@ def doubtful(body: str, key: str, **fields: Any) -> Inbound:
     return text(body, key=f"{body}/{key}", is_doubtful=True, **fields)
 
 
-def test_what_may_be_brought_again_is_the_same_where_it_is_the_latest(world: World) -> None:
+def test_a_possible_duplicate_is_dropped_if_it_equals_the_latest_message(world: World) -> None:
     first, again, between, after = doubtful("STOP", "1"), doubtful("STOP", "2"), text("START"), doubtful("STOP", "3")
 
     assert [inbound.keep(world.rt, [each]) for each in (first, again, between, after)] == [1, 0, 1, 1]
@@ -373,14 +373,14 @@ def test_what_may_be_brought_again_is_the_same_where_it_is_the_latest(world: Wor
     assert inbound.keep(world.rt, [doubtful("STOP", "6", phone=BEN), doubtful("STOP", "7", to="8080")]) == 2
 
 
-def test_a_part_that_may_be_brought_again_is_the_same_wherever_it_is_among_the_latest(world: World) -> None:
+def test_a_part_that_is_a_possible_duplicate_is_compared_with_all_recent_parts(world: World) -> None:
     parts = [doubtful("ST", "1", part_ref=7, part=1, of=2), doubtful("OP", "1", part_ref=7, part=2, of=2)]
 
     assert inbound.keep(world.rt, parts) == 2
     assert inbound.keep(world.rt, [replace(each, key=f"{each.body}/2") for each in parts]) == 0
 
 
-def test_minutes_later_it_is_another_message(world: World) -> None:
+def test_an_equal_message_minutes_later_is_stored_as_another(world: World) -> None:
     inbound.keep(world.rt, [doubtful("ok", "1")])
     world.run("UPDATE inbound_messages SET received_at = received_at - interval '6 minutes'")
 

@@ -1,4 +1,4 @@
-"""Whatever one handset says in whatever order and spelling, what it said last is what counts, and STOP wins a tie."""
+"""Whatever a handset sends in whatever order and spelling, its latest keyword applies, and STOP wins a tie."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -93,7 +93,7 @@ def tell(world: World, digits: str, pieces: Sequence[tuple[Sequence[Said], bool]
     return asked
 
 
-def test_what_a_handset_said_last_counts_in_any_history(
+def test_the_keyword_that_a_handset_sent_last_applies_in_any_history(
     new_database: NewDatabase, pair: development.EmbeddedServers, tmp_path: Path
 ) -> None:
     settings = Settings(database_url=new_database(), broker_url=pair.broker_url, home=tmp_path)

@@ -28,7 +28,7 @@ def test_a_recipients_message_id_is_the_first_plus_its_place(world: World) -> No
     assert [(refusal.code, refusal.index) for refusal in answer.refusals] == [(Code.PHONE_INVALID, 1)]
 
 
-def test_messages_that_share_their_way_share_a_batch(world: World) -> None:
+def test_messages_of_an_order_with_the_same_carrier_share_a_batch(world: World) -> None:
     world.add_carrier("beta", route="GB")
 
     [answer] = world.submit(world.order("+2348012345678", "+447400123456", "+2348012345679"))
@@ -37,7 +37,7 @@ def test_messages_that_share_their_way_share_a_batch(world: World) -> None:
     assert len(answer.batches) == 2
 
 
-def test_a_batch_holds_at_most_so_many_messages(world: World, settings: Settings) -> None:
+def test_a_batch_holds_at_most_the_configured_number_of_messages(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"batch_size": 10}))
     order = world.order(*(f"+23480123456{n:02}" for n in range(25)))
 
@@ -48,14 +48,14 @@ def test_a_batch_holds_at_most_so_many_messages(world: World, settings: Settings
     rt.close()
 
 
-def test_orders_that_come_together_share_batches(world: World) -> None:
+def test_orders_ingested_together_share_batches(world: World) -> None:
     answers = world.submit(world.order("+2348012345678"), world.order("+2348012345679"))
 
     assert world.rows("SELECT size FROM batches") == [2]
     assert answers[0].batches == answers[1].batches
 
 
-def test_the_same_request_twice_is_one_request(world: World) -> None:
+def test_a_repeated_request_id_returns_the_first_response(world: World) -> None:
     request, order = world.rt.new_ids(), world.order("+2348012345678", "12")
 
     [first] = ingest(world.rt, admit(world.rt, [(request, order)]))
@@ -66,7 +66,7 @@ def test_the_same_request_twice_is_one_request(world: World) -> None:
     assert (first.replayed, second.replayed, second.batches) == (False, True, [])
 
 
-def test_the_same_key_gives_the_same_answer(world: World) -> None:
+def test_a_repeated_idempotency_key_returns_the_first_response(world: World) -> None:
     [first] = world.submit(world.order(idempotency_key="ride-9"))
     [second] = world.submit(world.order(idempotency_key="ride-9"))
 
@@ -76,7 +76,7 @@ def test_the_same_key_gives_the_same_answer(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_another_order_under_a_used_key_is_told_apart(world: World) -> None:
+def test_a_different_order_under_a_used_idempotency_key_is_refused_as_a_conflict(world: World) -> None:
     world.submit(world.order(idempotency_key="ride-9"))
 
     [second] = world.submit(world.order(idempotency_key="ride-9", body="Something else"))
@@ -90,7 +90,7 @@ def test_another_order_under_a_used_key_is_told_apart(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_an_order_with_a_producer_s_own_scope_reports_conflicts_too(world: World) -> None:
+def test_an_order_under_a_producers_own_idempotency_scope_is_refused_as_a_conflict(world: World) -> None:
     world.submit(world.order(idempotency_key="ride-9", door="shop"))
 
     [second] = world.submit(world.order(idempotency_key="ride-9", door="shop", body="Something else"))
@@ -103,7 +103,7 @@ def by_api(world: World, **fields: Any) -> list[Any]:
     return ingest(world.rt, admit(world.rt, [(world.rt.new_ids(), order)], by_api=True))
 
 
-def test_a_call_of_an_api_gets_the_first_answer_whatever_it_asks(world: World) -> None:
+def test_an_api_request_with_a_used_key_gets_the_first_response_even_if_it_differs(world: World) -> None:
     [first] = by_api(world, idempotency_key="ride-9", door="robase.send")
 
     [second] = by_api(world, idempotency_key="ride-9", door="robase.send", body="Something else")
@@ -112,7 +112,7 @@ def test_a_call_of_an_api_gets_the_first_answer_whatever_it_asks(world: World) -
     assert world.rows("SELECT count(*) FROM requests") == [1]
 
 
-def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world: World) -> None:
+def test_a_different_order_under_a_used_request_id_adds_one_conflict_to_its_response(world: World) -> None:
     request = world.rt.new_ids()
     orders = [world.order(), world.order(), world.order(body="Something else"), world.order(body="Yet another")]
 
@@ -125,7 +125,7 @@ def test_another_order_under_a_used_request_id_is_told_in_its_answer_once(world:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: World) -> None:
+def test_an_idempotency_key_whose_order_could_not_be_paid_can_be_used_again(world: World) -> None:
     make_dear(world)
     [short] = world.submit(world.order(idempotency_key="ride-9"))
     bill(world.rt, short.batches[0], capacities=capacities())
@@ -146,7 +146,7 @@ def test_a_key_that_nobody_paid_for_is_free_for_the_next_that_asks(world: World)
     assert not any(each.broken for each in audit(world.rt))
 
 
-def test_one_key_twice_in_one_call_is_one_set_of_messages(world: World) -> None:
+def test_one_idempotency_key_twice_in_one_call_makes_one_set_of_messages(world: World) -> None:
     first, second = world.submit(world.order(idempotency_key="ride-9"), world.order(idempotency_key="ride-9"))
 
     assert first.messages == second.messages
@@ -154,7 +154,7 @@ def test_one_key_twice_in_one_call_is_one_set_of_messages(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages") == [1]
 
 
-def test_keys_of_two_accounts_do_not_meet(world: World) -> None:
+def test_equal_idempotency_keys_of_two_accounts_do_not_conflict(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
 
@@ -165,7 +165,9 @@ def test_keys_of_two_accounts_do_not_meet(world: World) -> None:
     assert ours.messages != theirs.messages
 
 
-def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: World, settings: Settings) -> None:
+def test_fifty_concurrent_orders_under_one_idempotency_key_make_one_set_of_messages(
+    world: World, settings: Settings
+) -> None:
     rt = Runtime(settings.model_copy(update={"pool_size": 10}))
     order = world.order("+2348012345678", "+2348012345679", idempotency_key="ride-9")
 
@@ -178,14 +180,14 @@ def test_fifty_at_once_under_one_key_are_one_set_of_messages(world: World, setti
     rt.close()
 
 
-def test_an_order_refused_whole_is_remembered_with_its_faults(world: World) -> None:
+def test_an_order_refused_as_a_whole_is_stored_with_its_refusals(world: World) -> None:
     [answer] = world.submit(world.order(account="nobody"))
 
     assert answer.messages == [None]
     assert world.rows("SELECT accepted, refusals->0->>'code' FROM requests") == [(0, "account_unknown")]
 
 
-def test_a_refused_order_does_not_use_up_its_key(world: World) -> None:
+def test_a_refused_order_does_not_use_its_idempotency_key(world: World) -> None:
     world.submit(world.order(sender="STRANGER", idempotency_key="ride-9"))
 
     [answer] = world.submit(world.order(idempotency_key="ride-9"))
@@ -199,7 +201,7 @@ def make_dear(world: World, price: int = 1_000_001) -> None:
     set_price(world.rt, "NG", "NGN", price, None)
 
 
-def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_in(world: World) -> None:
+def test_one_of_two_concurrent_orders_under_a_reserved_idempotency_key_is_refused_as_a_conflict(world: World) -> None:
     reserved = world.rt.new_ids()
     assert repeated_orders.state_of(world.rt, "acme", "spring/1", [reserved]) == repeated_orders.RepeatedOrder(reserved)
     own = admit(world.rt, [(reserved, world.order(idempotency_key="spring/1"))])
@@ -220,7 +222,7 @@ def test_of_two_orders_under_a_key_that_was_reserved_before_either_one_is_taken_
     world.run("DELETE FROM requests")  # its messages were never written
 
 
-def test_a_reservation_alone_keeps_no_order_waiting(world: World) -> None:
+def test_a_reserved_idempotency_key_does_not_block_another_order(world: World) -> None:
     reserved = world.rt.new_ids()
     repeated_orders.state_of(world.rt, "acme", "spring/1", [reserved])
 

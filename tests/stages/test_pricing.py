@@ -1,4 +1,4 @@
-"""An order costs the same whichever way it is billed: tried by a dry run, accepted at once, or stage by stage."""
+"""An order costs the same whichever way it is billed: by a dry run, accepted at once, or stage by stage."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -69,7 +69,7 @@ def by_stages(world: World, admission: Admission) -> list[Cost]:
     quota=st.integers(0, 8),
     money=st.integers(0, 4000),
 )
-def test_each_way_charges_an_order_the_same(
+def test_an_order_costs_the_same_by_dry_run_by_accept_and_by_separate_stages(
     world: World, numbers: list[str], body: str, door: str | None, test: bool, quota: int, money: int
 ) -> None:
     order = world.order(*numbers, body=body, door=door, test=test, **{"class": "bulk"})

@@ -13,14 +13,14 @@ def schedule(world: World, count: int = 1) -> None:
     world.pay(world.submit(*(world.order(send_at=later + timedelta(seconds=n)) for n in range(count))))
 
 
-def test_a_message_waits_for_its_minute(world: World) -> None:
+def test_a_batch_that_is_not_due_is_not_promoted(world: World) -> None:
     schedule(world)
 
     assert promote(world.rt) == []
     assert world.rows("SELECT status FROM batches") == ["scheduled"]
 
 
-def test_a_due_batch_is_queued_and_told_of(world: World) -> None:
+def test_a_due_batch_is_queued_and_hinted(world: World) -> None:
     schedule(world)
     world.make_due()
 
@@ -30,14 +30,14 @@ def test_a_due_batch_is_queued_and_told_of(world: World) -> None:
     assert world.rows("SELECT id, status, queued_at IS NOT NULL FROM batches") == [(hint.batch, "queued", True)]
 
 
-def test_promoting_twice_finds_nothing_the_second_time(world: World) -> None:
+def test_a_second_promotion_finds_nothing(world: World) -> None:
     schedule(world, 3)
     world.make_due()
 
     assert (len(promote(world.rt)), promote(world.rt)) == (3, [])
 
 
-def test_of_several_clocks_one_promotes(world: World, settings: Settings) -> None:
+def test_concurrent_promotions_queue_each_batch_once(world: World, settings: Settings) -> None:
     rt = Runtime(settings.model_copy(update={"pool_size": 8}))
     schedule(world, 20)
     world.make_due()
@@ -49,7 +49,7 @@ def test_of_several_clocks_one_promotes(world: World, settings: Settings) -> Non
     rt.close()
 
 
-def test_a_clock_that_finds_another_at_work_leaves_it_to_that(world: World) -> None:
+def test_a_promotion_does_nothing_while_another_holds_its_lock(world: World) -> None:
     schedule(world)
     world.make_due()
 

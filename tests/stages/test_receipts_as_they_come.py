@@ -1,4 +1,4 @@
-"""Receipts that are kept and applied as they come: every order, every repetition, every lateness."""
+"""Receipts that are stored and applied on arrival, in any order, repeated or late."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -40,7 +40,7 @@ def states(stage: Stage) -> list[str]:
         (ReceiptVerdict.PENDING, SENT, "ignored"),
     ],
 )
-def test_a_receipt_moves_its_message_at_once(
+def test_a_receipt_changes_the_status_of_its_message_on_arrival(
     stage: Stage, verdict: ReceiptVerdict, state: Standing, kept: str, by_us: bool
 ) -> None:
     stage.carrier("alpha")
@@ -53,7 +53,7 @@ def test_a_receipt_moves_its_message_at_once(
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_one_that_comes_three_times_is_one(stage: Stage, together: bool) -> None:
+def test_a_receipt_that_arrives_three_times_is_stored_and_applied_once(stage: Stage, together: bool) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
     thrice = [stage.report(message, "alpha", key="1") for _ in range(3)]
@@ -67,7 +67,7 @@ def test_one_that_comes_three_times_is_one(stage: Stage, together: bool) -> None
     assert stage.stands() == [DELIVERED]
 
 
-def test_the_first_final_word_stays(stage: Stage) -> None:
+def test_receipts_after_the_delivered_one_are_ignored(stage: Stage) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
 
@@ -78,7 +78,7 @@ def test_the_first_final_word_stays(stage: Stage) -> None:
     assert states(stage) == ["ignored", "applied", "ignored", "ignored"]
 
 
-def test_one_that_comes_before_the_submit_is_answered_waits_and_is_settled(stage: Stage) -> None:
+def test_a_receipt_that_arrives_before_the_submit_response_is_settled_after_it(stage: Stage) -> None:
     stage.carrier("alpha")
     [hint] = stage.world.pay(stage.world.submit(stage.world.order()))
     [message] = stage.world.rows("SELECT id FROM messages")
@@ -93,7 +93,7 @@ def test_one_that_comes_before_the_submit_is_answered_waits_and_is_settled(stage
     assert stage.stands() == [DELIVERED]
 
 
-def test_one_that_is_brought_again_after_the_answer_has_its_first_looked_at(stage: Stage) -> None:
+def test_a_duplicate_of_a_waiting_receipt_makes_it_due_at_once(stage: Stage) -> None:
     stage.carrier("alpha")
     [hint] = stage.world.pay(stage.world.submit(stage.world.order()))
     [message] = stage.world.rows("SELECT id FROM messages")
@@ -114,7 +114,7 @@ def test_one_that_is_brought_again_after_the_answer_has_its_first_looked_at(stag
 @pytest.mark.parametrize(
     ("is_taken", "kept", "then"), [(True, "ignored", SENT), (False, "waiting", ("failed", "captured", "undelivered"))]
 )
-def test_a_failure_that_meets_its_message_being_sent_once_more_fails_it_only_if_that_does(
+def test_a_failed_receipt_during_a_resend_fails_the_message_only_if_the_resend_fails(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, is_taken: bool, kept: str, then: Standing
 ) -> None:
     stage.carrier("alpha")
@@ -144,7 +144,7 @@ def test_a_failure_that_meets_its_message_being_sent_once_more_fails_it_only_if_
     assert stage.stands() == [then]
 
 
-def test_one_for_an_unknown_id_waits_and_is_an_orphan_in_the_end(stage: Stage) -> None:
+def test_a_receipt_for_an_unknown_message_waits_and_is_orphaned_in_the_end(stage: Stage) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
     settle_on_arrival(stage.rt, [stage.report(stage.rt.new_ids(), "alpha")])
@@ -157,7 +157,7 @@ def test_one_for_an_unknown_id_waits_and_is_an_orphan_in_the_end(stage: Stage) -
 
 
 @pytest.mark.parametrize("days", [2.1, 6])
-def test_one_that_comes_days_late_is_applied(stage: Stage, days: float) -> None:
+def test_a_receipt_that_arrives_days_late_is_applied(stage: Stage, days: float) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
     old = ids.new_ids(stage.rt.now() - timedelta(days=days), 7)
@@ -174,7 +174,7 @@ def test_one_that_comes_days_late_is_applied(stage: Stage, days: float) -> None:
     assert message != old
 
 
-def test_a_reference_that_comes_again_means_the_newest_message(stage: Stage) -> None:
+def test_a_reused_carrier_reference_belongs_to_the_newest_message(stage: Stage) -> None:
     stage.carrier("alpha")
     old, new = stage.send()[0], stage.send()[0]
     stage.world.run("UPDATE provider_attempts SET carrier_ref = '7'")
@@ -184,7 +184,7 @@ def test_a_reference_that_comes_again_means_the_newest_message(stage: Stage) -> 
     assert (stage.world.status(old), stage.world.status(new)) == ("sent", "delivered")
 
 
-def test_another_carriers_reference_means_nothing(stage: Stage) -> None:
+def test_a_receipt_with_the_reference_of_another_carrier_is_not_applied(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -198,7 +198,7 @@ def test_another_carriers_reference_means_nothing(stage: Stage) -> None:
     assert states(stage) == ["waiting"]
 
 
-def test_receipts_of_two_carriers_with_equal_keys_are_taken_together(stage: Stage) -> None:
+def test_receipts_of_two_carriers_with_equal_keys_are_both_stored(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -212,7 +212,7 @@ def test_receipts_of_two_carriers_with_equal_keys_are_taken_together(stage: Stag
     assert found == [("alpha", "applied"), ("beta", "waiting")]
 
 
-def test_a_failure_of_a_carrier_that_may_have_it_counts_though_another_refused_it(stage: Stage) -> None:
+def test_a_failed_receipt_from_the_carrier_with_the_unknown_outcome_fails_the_message(stage: Stage) -> None:
     stage.carrier("alpha", Outcome.UNKNOWN)
     stage.carrier("beta", Outcome.NOT_WRITTEN)
     [message] = stage.send()
@@ -242,7 +242,7 @@ words = st.lists(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words, st.lists(st.integers(1, 5), max_size=5))
-def test_however_they_come_each_message_stands_as_the_weightiest_of_its_receipts_says(
+def test_the_status_of_a_message_depends_on_its_receipts_and_not_on_their_order(
     crowd: World, reported: list[tuple[int, ReceiptVerdict, int, bool]], cuts: list[int]
 ) -> None:
     sent = crowd.send(*[f"+234801234567{n}" for n in range(3)]).messages

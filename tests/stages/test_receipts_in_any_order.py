@@ -1,4 +1,4 @@
-"""Receipts of one message, from several carriers, of whole messages and of parts, end the same in whatever order."""
+"""Receipts of one message, from several carriers, of whole messages and of parts, have the same result in any order."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def tell(stage: Stage, reports: Sequence[Receipt], cuts: Sequence[int], *, at_on
     cuts=st.lists(st.integers(0, 3), max_size=4),
     at_once=st.booleans(),
 )
-def test_the_end_is_the_same(stage: Stage, words, orders, cuts: list[int], at_once: bool) -> None:  # type: ignore[no-untyped-def]
+def test_receipt_order_does_not_change_the_status(stage: Stage, words, orders, cuts: list[int], at_once: bool) -> None:  # type: ignore[no-untyped-def]
     if not stage.lines:
         stage.carrier("alpha")
         stage.carrier("beta").parts = 2

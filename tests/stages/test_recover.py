@@ -1,4 +1,4 @@
-"""What a killed process left behind is settled by its journal: recorded, in doubt, or sent on."""
+"""What a killed process left is settled by its journal: outcomes recorded, recorded as unknown, or sent."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -115,7 +115,9 @@ def kill(taken: int, answered: int = 0) -> Deed:
     return deed
 
 
-def test_only_what_was_on_the_wire_is_in_doubt_and_the_rest_goes_on_at_once(world: World, deeds: list[Deed]) -> None:
+def test_only_submitted_messages_without_a_response_are_unknown_and_the_rest_is_sent(
+    world: World, deeds: list[Deed]
+) -> None:
     deeds.append(kill(taken=7, answered=4))
     batches, messages = send(world)
     die(world, batches)
@@ -135,7 +137,7 @@ def test_only_what_was_on_the_wire_is_in_doubt_and_the_rest_goes_on_at_once(worl
     assert recover(world.rt) == []
 
 
-def test_what_was_marked_and_never_handed_over_goes_on_whole(world: World, deeds: list[Deed]) -> None:
+def test_a_marked_portion_of_which_nothing_was_submitted_is_sent_whole(world: World, deeds: list[Deed]) -> None:
     deeds.append(kill(taken=0))
     batches, messages = send(world)
     die(world, batches)
@@ -145,7 +147,7 @@ def test_what_was_marked_and_never_handed_over_goes_on_whole(world: World, deeds
     assert (Deadly.given, outcomes(world)) == (messages, {"accepted": 10})
 
 
-def test_each_answer_is_recorded_as_what_it_was(world: World, deeds: list[Deed]) -> None:
+def test_each_response_noted_in_the_journal_is_recorded_with_its_outcome(world: World, deeds: list[Deed]) -> None:
     def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         said = [(ACCEPTED, None), (UNKNOWN, None), (PERMANENT, None), (TRANSIENT, None), (TRANSIENT, 30.0)]
         for place, (outcome, wait) in enumerate(said):
@@ -183,7 +185,7 @@ def hints_of(world: World) -> list[Any]:
     return promote(world.rt)
 
 
-def test_messages_that_later_ones_overtook_are_sent_all_the_same(world: World, deeds: list[Deed]) -> None:
+def test_unsubmitted_messages_between_submitted_ones_are_sent(world: World, deeds: list[Deed]) -> None:
     def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         for place in (2, 5, 7):
             notes.submitting(place)
@@ -204,7 +206,7 @@ def test_messages_that_later_ones_overtook_are_sent_all_the_same(world: World, d
     assert world.rows("SELECT DISTINCT n FROM provider_attempts") == [1]
 
 
-def test_a_portion_that_was_recorded_is_not_recorded_again(world: World, deeds: list[Deed]) -> None:
+def test_a_recorded_portion_is_not_recorded_again(world: World, deeds: list[Deed]) -> None:
     deeds += [lambda *_: None, kill(taken=3, answered=1)]
     batches, messages = send(world)
     die(world, batches, portion_size=4)
@@ -216,7 +218,7 @@ def test_a_portion_that_was_recorded_is_not_recorded_again(world: World, deeds: 
     assert outcomes(world) == {"accepted": 8, "unknown": 2}
 
 
-def test_what_a_dying_process_could_not_commit_is_recorded_for_it(
+def test_responses_that_a_killed_process_did_not_commit_are_recorded_from_its_journal(
     world: World, deeds: list[Deed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
@@ -240,7 +242,7 @@ def test_what_a_dying_process_could_not_commit_is_recorded_for_it(
     assert len(Deadly.given) == 10
 
 
-def test_what_was_claimed_along_and_not_begun_goes_on_too(world: World, deeds: list[Deed]) -> None:
+def test_batches_claimed_together_and_not_begun_are_sent(world: World, deeds: list[Deed]) -> None:
     deeds.append(kill(taken=1))
     first, _ = send(world, *NUMBERS[:4])
     second, _ = send(world, *NUMBERS[4:8])
@@ -254,7 +256,7 @@ def test_what_was_claimed_along_and_not_begun_goes_on_too(world: World, deeds: l
     assert outcomes(world) == {"accepted": 7, "unknown": 1}
 
 
-def test_of_a_carrier_that_notes_nothing_the_whole_portion_is_in_doubt(world: World, deeds: list[Deed]) -> None:
+def test_the_whole_portion_is_unknown_if_its_carrier_makes_no_notes(world: World, deeds: list[Deed]) -> None:
     world.run("UPDATE carriers SET kind = 'blunt'")
     batches, _ = send(world)
     die(world, batches, portion_size=4)
@@ -266,7 +268,7 @@ def test_of_a_carrier_that_notes_nothing_the_whole_portion_is_in_doubt(world: Wo
     assert deeds == []
 
 
-def test_without_its_journal_a_dead_process_s_portion_is_in_doubt_after_its_lease(
+def test_without_its_journal_the_portion_of_a_killed_process_is_unknown_after_its_lease(
     world: World, deeds: list[Deed]
 ) -> None:
     deeds.append(kill(taken=2, answered=1))
@@ -282,7 +284,7 @@ def test_without_its_journal_a_dead_process_s_portion_is_in_doubt_after_its_leas
     assert outcomes(world) == {"accepted": 6, "unknown": 4}
 
 
-def test_a_damaged_page_leaves_its_portion_in_doubt(world: World, deeds: list[Deed]) -> None:
+def test_a_damaged_journal_page_leaves_its_portion_unknown(world: World, deeds: list[Deed]) -> None:
     deeds.append(kill(taken=2))
     batches, _ = send(world)
     die(world, batches, portion_size=4)
@@ -294,7 +296,7 @@ def test_a_damaged_page_leaves_its_portion_in_doubt(world: World, deeds: list[De
     assert outcomes(world) == {"accepted": 6, "unknown": 4}
 
 
-def test_a_process_that_stands_still_keeps_its_batches_and_its_fence_keeps_it_out_later(
+def test_a_stalled_process_keeps_its_batches_and_its_old_fence_records_only_late_outcomes(
     world: World, deeds: list[Deed]
 ) -> None:
     def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
@@ -319,7 +321,7 @@ def test_a_process_that_stands_still_keeps_its_batches_and_its_fence_keeps_it_ou
     assert world.rows(late) == [4]
 
 
-def test_what_a_process_knew_whose_lease_ran_out_before_it_was_killed_ends_the_doubt(
+def test_the_journal_of_a_process_that_lost_its_lease_resolves_unknown_outcomes(
     world: World, deeds: list[Deed]
 ) -> None:
     def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
@@ -350,7 +352,7 @@ def test_what_a_process_knew_whose_lease_ran_out_before_it_was_killed_ends_the_d
     assert len(world.rows(late)) == 5
 
 
-def test_an_older_claim_s_journal_says_nothing_of_a_newer_claim(world: World, deeds: list[Deed]) -> None:
+def test_the_journal_of_an_older_claim_does_not_apply_to_a_newer_claim(world: World, deeds: list[Deed]) -> None:
     deeds.append(kill(taken=10, answered=10))
     batches, messages = send(world)
     die(world, batches)
@@ -368,7 +370,7 @@ def test_an_older_claim_s_journal_says_nothing_of_a_newer_claim(world: World, de
     assert outcomes(world) == {"accepted": 9, "unknown": 1}
 
 
-def test_what_kills_whoever_sends_it_rests_for_a_lease_and_is_put_aside_after_three_claims(
+def test_a_batch_that_kills_its_workers_waits_for_its_lease_and_is_poison_after_three_claims(
     world: World, deeds: list[Deed]
 ) -> None:
     batches, messages = send(world)
@@ -385,7 +387,7 @@ def test_what_kills_whoever_sends_it_rests_for_a_lease_and_is_put_aside_after_th
     assert world.balance() == 1_000_000
 
 
-def test_a_batch_that_rests_is_nobody_s_until_its_lease_is_over(world: World, deeds: list[Deed]) -> None:
+def test_a_batch_that_killed_two_workers_is_not_claimed_before_its_lease_ends(world: World, deeds: list[Deed]) -> None:
     batches, messages = send(world)
     for taken in (2, 1):
         deeds.append(kill(taken))
@@ -401,7 +403,7 @@ def test_a_batch_that_rests_is_nobody_s_until_its_lease_is_over(world: World, de
     assert outcomes(world) == {"accepted": 7, "unknown": 3}
 
 
-def test_a_batch_that_gets_on_is_never_put_aside(world: World, deeds: list[Deed]) -> None:
+def test_a_batch_that_makes_progress_is_never_poison(world: World, deeds: list[Deed]) -> None:
     batches, _ = send(world)
     for _ in range(5):  # each of its workers dies, but not without an answer
         deeds.append(kill(taken=1, answered=1))
@@ -418,7 +420,7 @@ def hints_queued(world: World) -> list[Any]:
     return sweep(world.rt).queued
 
 
-def test_a_batch_that_only_waited_behind_others_is_not_what_killed_its_worker(world: World, deeds: list[Deed]) -> None:
+def test_a_batch_whose_workers_died_before_submitting_any_of_it_is_not_poison(world: World, deeds: list[Deed]) -> None:
     def deed(_: Sequence[Parcel], notes: SubmitNotes) -> None:
         notes.ready()
         raise Killed
@@ -436,7 +438,7 @@ def test_a_batch_that_only_waited_behind_others_is_not_what_killed_its_worker(wo
     assert Deadly.given == messages
 
 
-def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, deeds: list[Deed]) -> None:
+def test_resends_of_a_killed_process_are_recovered_like_first_attempts(world: World, deeds: list[Deed]) -> None:
     world.add_carrier("beta", rank=2)
     world.run("UPDATE carriers SET kind = 'deadly', settings = '{}'::jsonb")
     batches, messages = send(world)
@@ -460,7 +462,7 @@ def test_messages_that_are_sent_once_more_are_settled_like_others(world: World, 
     assert world.rows(again) == [("accepted", None, 7), ("unknown", "worker_lost", 3)]
 
 
-def test_many_parts_of_a_long_message_keep_their_references(world: World, deeds: list[Deed]) -> None:
+def test_the_references_of_all_parts_of_a_long_message_are_recovered(world: World, deeds: list[Deed]) -> None:
     def deed(parcels: Sequence[Parcel], notes: SubmitNotes) -> None:
         notes.submitting(0)
         notes.answered(0, Attempt(parcels[0].ref, ACCEPTED, "a", parts=("a", "b", "c")))
@@ -475,7 +477,7 @@ def test_many_parts_of_a_long_message_keep_their_references(world: World, deeds:
     assert sorted(world.rows("SELECT carrier_ref FROM parts")) == ["a", "b", "c"]
 
 
-def test_where_no_journal_can_be_kept_messages_go_out_all_the_same(
+def test_without_a_writable_journal_folder_messages_are_sent(
     world: World, deeds: list[Deed], caplog: pytest.LogCaptureFixture
 ) -> None:
     world.rt.settings.home.joinpath("journals").write_text("no folder")
@@ -491,7 +493,7 @@ def test_where_no_journal_can_be_kept_messages_go_out_all_the_same(
     assert deeds == []
 
 
-def test_a_trip_that_ended_well_leaves_nothing_to_settle(world: World, deeds: list[Deed]) -> None:
+def test_a_complete_delivery_run_leaves_no_journal(world: World, deeds: list[Deed]) -> None:
     batches, _ = send(world)
     with closing(Runtime(world.rt.settings.model_copy(update={"portion_size": 3}), keeps_journal=True)) as rt:
         deliver(rt, batches)

@@ -1,4 +1,4 @@
-"""Of a text that holds a code only the length is kept, once nothing will send it any more, whatever its end is."""
+"""The text of a message with a code is replaced with asterisks once it will not be sent any more, however it ends."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -134,7 +134,7 @@ ENDS: list[Callable[[Any, str], str]] = [
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_code_is_blotted_out_whatever_its_messages_end(world: World, end: Callable[[Any, str], str]) -> None:
+def test_the_text_of_a_code_is_redacted_however_its_message_ends(world: World, end: Callable[[Any, str], str]) -> None:
     status = end(world, "otp")
 
     assert world.rows("SELECT status FROM messages") == [status]
@@ -143,13 +143,13 @@ def test_a_code_is_blotted_out_whatever_its_messages_end(world: World, end: Call
 
 @pytest.mark.parametrize("kind", ["transactional", "bulk"])
 @pytest.mark.parametrize("end", ENDS)
-def test_other_texts_are_kept(world: World, end: Callable[[Any, str], str], kind: str) -> None:
+def test_texts_of_other_message_classes_are_kept(world: World, end: Callable[[Any, str], str], kind: str) -> None:
     end(world, kind)
 
     assert bodies(world) == [TEXT]
 
 
-def test_a_code_that_still_waits_for_a_carrier_is_kept(world: World) -> None:
+def test_the_text_of_a_code_is_kept_while_it_may_still_be_sent(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.add_carrier("beta", {}, rank=2)
     [hint] = world.pay(world.submit(order(world)))

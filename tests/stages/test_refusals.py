@@ -1,4 +1,4 @@
-"""Which refusals stop a message, and which send it to the next carrier: SMSCs and HTTP vendors at the other end."""
+"""Which refusals of SMSCs and HTTP vendors are final, and which send a message to the next carrier."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def tried(world: World) -> list[Any]:
         (CommandStatus.RINVMSGLEN, FINAL),
     ],
 )
-def test_an_smsc_that_does_not_let_us_send_so_leaves_it_to_the_next_carrier(
+def test_the_command_status_of_an_smsc_decides_whether_the_next_carrier_is_tried(
     world: World, status: CommandStatus, expected: list[Any]
 ) -> None:
     def behaviour(esme: EsmeConnection) -> None:
@@ -94,7 +94,7 @@ VENDORS: dict[str, tuple[str, dict[str, Any], str, bytes, list[Any]]] = {
 
 
 @pytest.mark.parametrize(("kind", "given", "status", "body", "expected"), VENDORS.values(), ids=VENDORS.keys())
-def test_a_vendor_refuses_for_good_by_the_field_that_it_names(
+def test_the_field_named_in_a_vendors_error_decides_whether_a_refusal_is_final(
     world: World, kind: str, given: dict[str, Any], status: str, body: bytes, expected: list[Any]
 ) -> None:
     world.add_carrier("beta", rank=2)

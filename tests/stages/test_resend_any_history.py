@@ -198,7 +198,7 @@ class _History(RuleBasedStateMachine):
         self.stage.rt.close()
 
 
-def test_any_history_is_sound(settings: Settings, new_database: NewDatabase) -> None:
+def test_the_invariants_hold_after_any_sequence_of_events(settings: Settings, new_database: NewDatabase) -> None:
     lines: dict[str, Line] = {}
 
     def make() -> Stage:

@@ -1,4 +1,4 @@
-"""Carriers that took a message and say nothing of it; codes that are worth nothing any more."""
+"""Resends of messages that a carrier accepted without sending a receipt, and how long the texts of codes are kept."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def learnt(stage: Stage, carrier: str = "alpha", seconds: float | None = 30) -> 
         ("bulk", 90_000, 1),
     ],
 )
-def test_another_carrier_gets_it_when_receipts_should_have_come(
+def test_a_message_without_a_receipt_in_the_usual_time_is_resent_by_another_carrier(
     stage: Stage, kind: str, seconds: float, tried: int
 ) -> None:
     stage.carrier("alpha")
@@ -47,7 +47,7 @@ def test_another_carrier_gets_it_when_receipts_should_have_come(
     assert stage.world.balance() == 1_000_000 - 400
 
 
-def test_of_a_carrier_whose_habits_nobody_knows_silence_means_nothing(stage: Stage) -> None:
+def test_a_message_is_not_resent_if_the_usual_receipt_time_of_its_carrier_is_unknown(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     stage.send()
@@ -59,7 +59,7 @@ def test_of_a_carrier_whose_habits_nobody_knows_silence_means_nothing(stage: Sta
 
 
 @pytest.mark.parametrize("verdict", ReceiptVerdict)
-def test_whoever_said_anything_is_not_silent(stage: Stage, verdict: ReceiptVerdict) -> None:
+def test_a_message_with_any_receipt_is_not_resent_for_a_missing_one(stage: Stage, verdict: ReceiptVerdict) -> None:
     stage.carrier("alpha")
     learnt(stage)
     stage.carrier("beta")
@@ -75,7 +75,7 @@ def test_whoever_said_anything_is_not_silent(stage: Stage, verdict: ReceiptVerdi
 @pytest.mark.parametrize(
     ("origin", "before", "tried"), [("alpha", None, 1), ("alpha", 3000, 1), ("alpha", 3700, 2), ("beta", None, 2)]
 )
-def test_nor_is_one_whose_receipts_could_not_be_read(
+def test_a_message_is_not_resent_while_receipts_of_its_carrier_cannot_be_read(
     stage: Stage, source: DeadLetterSource, origin: str, before: float | None, tried: int
 ) -> None:
     stage.carrier("alpha")
@@ -96,7 +96,7 @@ def test_nor_is_one_whose_receipts_could_not_be_read(
 
 
 @pytest.mark.parametrize("part", [1, 3])
-def test_nor_is_one_that_spoke_of_a_part(stage: Stage, part: int) -> None:
+def test_a_message_with_a_receipt_for_one_part_is_not_resent_for_a_missing_one(stage: Stage, part: int) -> None:
     stage.carrier("alpha").parts = 3
     learnt(stage)
     stage.carrier("beta")
@@ -108,7 +108,7 @@ def test_nor_is_one_that_spoke_of_a_part(stage: Stage, part: int) -> None:
     assert len(stage.tried()) == 1
 
 
-def test_silence_is_looked_at_once(stage: Stage) -> None:
+def test_a_missing_receipt_leads_to_one_resend_only(stage: Stage) -> None:
     for name in ("alpha", "beta", "gamma"):
         stage.carrier(name)
         learnt(stage, name)
@@ -123,7 +123,7 @@ def test_silence_is_looked_at_once(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "why", ["worth nothing", "nobody else", "drained", "suspended", "never", "too dear", "in doubt there"]
 )
-def test_it_stays_where_it_is_where_nobody_else_may_have_it(stage: Stage, why: str) -> None:
+def test_a_message_without_a_receipt_is_not_resent_if_no_other_carrier_may_take_it(stage: Stage, why: str) -> None:
     stage.set(resends=0 if why == "never" else 1, resend_cost=999 if why == "too dear" else None)
     stage.carrier("alpha", *[Outcome.UNKNOWN] if why == "in doubt there" else [])
     learnt(stage, seconds=7200 if why == "worth nothing" else 30)
@@ -141,7 +141,7 @@ def test_it_stays_where_it_is_where_nobody_else_may_have_it(stage: Stage, why: s
     assert [status for status, *_ in stage.stands()] == ["sent"]
 
 
-def test_after_a_suspension_its_silence_is_heeded(stage: Stage) -> None:
+def test_a_message_without_a_receipt_is_resent_after_its_account_is_resumed(stage: Stage) -> None:
     stage.carrier("alpha")
     learnt(stage)
     stage.carrier("beta")
@@ -167,7 +167,7 @@ def test_after_a_suspension_its_silence_is_heeded(stage: Stage) -> None:
         (ReceiptVerdict.DELIVERED, ReceiptVerdict.FAILED, "delivered"),
     ],
 )
-def test_late_receipts_of_either_are_booked_as_what_they_are(
+def test_late_receipts_of_both_carriers_are_applied_after_a_resend(
     stage: Stage, first: ReceiptVerdict | None, second: ReceiptVerdict | None, state: str, late: float
 ) -> None:
     stage.carrier("alpha")
@@ -188,7 +188,9 @@ def test_late_receipts_of_either_are_booked_as_what_they_are(
 
 
 @pytest.mark.parametrize("answer", [Outcome.REFUSED_PERMANENT, Outcome.NOT_WRITTEN, Outcome.UNKNOWN])
-def test_what_the_other_does_not_take_the_first_still_has(stage: Stage, answer: Outcome) -> None:
+def test_a_resend_that_is_not_accepted_leaves_the_message_sent_by_the_first_carrier(
+    stage: Stage, answer: Outcome
+) -> None:
     stage.carrier("alpha")
     learnt(stage)
     stage.carrier("beta", answer)
@@ -205,7 +207,7 @@ def test_what_the_other_does_not_take_the_first_still_has(stage: Stage, answer: 
 
 
 @pytest.mark.parametrize("is_learnt", [True, False])
-def test_a_code_is_kept_until_it_is_worth_nothing(stage: Stage, is_learnt: bool) -> None:
+def test_the_text_of_a_code_is_kept_until_it_expires(stage: Stage, is_learnt: bool) -> None:
     stage.carrier("alpha")
     learnt(stage, seconds=30 if is_learnt else None)
     stage.send(kind="otp", hours=0.25, body=TEXT)
@@ -218,7 +220,7 @@ def test_a_code_is_kept_until_it_is_worth_nothing(stage: Stage, is_learnt: bool)
     assert bodies == {0: TEXT, 32: TEXT, 860: TEXT, 70: "*" * len(TEXT)}
 
 
-def test_a_code_whose_carrier_failed_late_is_still_there_for_another(stage: Stage) -> None:
+def test_the_text_of_a_code_is_still_there_for_a_resend_after_a_late_failed_receipt(stage: Stage) -> None:
     stage.carrier("alpha")
     learnt(stage)
     stage.carrier("beta")
@@ -232,7 +234,7 @@ def test_a_code_whose_carrier_failed_late_is_still_there_for_another(stage: Stag
     assert [carrier for carrier, _ in stage.tried()] == ["alpha", "beta"]
 
 
-def test_a_code_that_went_elsewhere_is_forgotten_in_its_own_time(stage: Stage) -> None:
+def test_the_text_of_a_resent_code_is_redacted_after_it_expires(stage: Stage) -> None:
     stage.carrier("alpha", Outcome.UNKNOWN)
     stage.carrier("beta")
     stage.send(kind="otp", hours=0.25, body=TEXT)
@@ -260,7 +262,7 @@ def listens_to(stage: Stage, count: int, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("count", "seconds", "expected"), [(49, 20, None), (50, 20, 60), (50, 1, 10)])
-def test_how_long_a_carrier_takes_is_learnt_from_its_receipts(
+def test_the_usual_receipt_time_of_a_carrier_is_measured_from_fifty_receipts_on(
     stage: Stage, count: int, seconds: float, expected: float | None
 ) -> None:
     stage.carrier("alpha")
@@ -272,7 +274,7 @@ def test_how_long_a_carrier_takes_is_learnt_from_its_receipts(
 
 
 @pytest.mark.parametrize(("strange", "seconds", "tried"), [(0, 60, 2), (9, 60, 2), (49, 60, 2), (50, None, 1)])
-def test_a_carrier_whose_receipts_name_messages_that_nobody_knows_is_not_silent(
+def test_a_carrier_with_many_receipts_for_unknown_references_has_no_usual_receipt_time(
     stage: Stage, strange: int, seconds: float | None, tried: int
 ) -> None:
     stage.carrier("alpha")

@@ -1,4 +1,4 @@
-"""What a carrier took and could not deliver, and another might."""
+"""Resends of messages that a carrier accepted and could not deliver."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ def fails(stage: Stage, message: UUID, carrier: str = "alpha", **more: Any) -> N
 
 
 @pytest.mark.parametrize("kind", ["otp", "transactional", "bulk"])
-def test_another_carrier_gets_it(stage: Stage, kind: str) -> None:
+def test_a_message_with_a_retryable_failed_receipt_is_resent_by_another_carrier(stage: Stage, kind: str) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send(kind=kind)
@@ -68,7 +68,9 @@ def test_another_carrier_gets_it(stage: Stage, kind: str) -> None:
         pytest.param({}, SENT, id="in time, and another is there"),
     ],
 )
-def test_it_fails_where_nobody_else_may_have_it(stage: Stage, case: dict[str, Any], state: Standing) -> None:
+def test_an_undelivered_message_fails_if_no_other_carrier_may_take_it(
+    stage: Stage, case: dict[str, Any], state: Standing
+) -> None:
     stage.set(resends=case.get("resends", 1), resend_cost=case.get("limit"))
     stage.carrier("alpha")
     if case.get("beta", 1) is not None:
@@ -86,7 +88,9 @@ def test_it_fails_where_nobody_else_may_have_it(stage: Stage, case: dict[str, An
 
 
 @pytest.mark.parametrize("answers", [[REFUSED], [BUSY], [NOT_WRITTEN]])
-def test_it_fails_where_the_other_does_not_take_it(stage: Stage, answers: list[Outcome]) -> None:
+def test_an_undelivered_message_fails_if_the_other_carrier_does_not_accept_it(
+    stage: Stage, answers: list[Outcome]
+) -> None:
     stage.carrier("alpha")
     stage.carrier("beta", *answers)
     [message] = stage.send()
@@ -97,7 +101,7 @@ def test_it_fails_where_the_other_does_not_take_it(stage: Stage, answers: list[O
     assert len(stage.tried()) == 2
 
 
-def test_it_waits_where_the_other_is_too_busy(stage: Stage) -> None:
+def test_a_resend_of_an_undelivered_message_waits_for_a_throttled_carrier(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta", BUSY).retry_after = 5
     [message] = stage.send()
@@ -117,7 +121,7 @@ def test_it_waits_where_the_other_is_too_busy(stage: Stage) -> None:
     assert stage.stands() == [SENT]
 
 
-def test_those_that_go_on_and_those_that_end_are_locked_together_before_any_is_moved(stage: Stage) -> None:
+def test_resent_and_ended_messages_are_locked_together_before_any_is_changed(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta", REFUSED, BUSY).retry_after = 5
     first, second = stage.send("+2348012345601", "+2348012345602")
@@ -133,7 +137,7 @@ def test_those_that_go_on_and_those_that_end_are_locked_together_before_any_is_m
     assert sorted(stage.stands()) == sorted([UNDELIVERED, SENT])
 
 
-def test_a_second_failure_is_the_end(stage: Stage) -> None:
+def test_a_failed_receipt_of_the_second_carrier_fails_the_message(stage: Stage) -> None:
     for name in ("alpha", "beta", "gamma"):
         stage.carrier(name)
     [message] = stage.send()
@@ -146,7 +150,9 @@ def test_a_second_failure_is_the_end(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("retryable", [True, False])
-def test_what_was_reported_already_changes_nothing_again(stage: Stage, retryable: bool) -> None:
+def test_further_failed_receipts_of_the_first_carrier_are_ignored_after_the_resend(
+    stage: Stage, retryable: bool
+) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -160,7 +166,7 @@ def test_what_was_reported_already_changes_nothing_again(stage: Stage, retryable
     assert stage.world.rows("SELECT state FROM receipts ORDER BY key") == ["applied", "ignored", "ignored"]
 
 
-def test_a_failure_is_not_final_while_it_is_being_sent_once_more(stage: Stage) -> None:
+def test_a_failed_receipt_is_not_final_while_the_message_is_being_resent(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     [message] = stage.send()
@@ -180,7 +186,7 @@ def test_a_failure_is_not_final_while_it_is_being_sent_once_more(stage: Stage) -
     assert stage.world.rows("SELECT count(*) FROM receipts WHERE state = 'waiting'") == [0]
 
 
-def test_the_first_carrier_may_have_delivered_it_after_all(stage: Stage) -> None:
+def test_a_delivered_receipt_before_the_resend_is_sent_cancels_it(stage: Stage) -> None:
     stage.carrier("alpha")
     beta = stage.carrier("beta")
     [message] = stage.send()
@@ -195,7 +201,7 @@ def test_the_first_carrier_may_have_delivered_it_after_all(stage: Stage) -> None
     assert stage.world.rows("SELECT status FROM batches ORDER BY created_at DESC LIMIT 1") == ["done"]
 
 
-def test_what_was_in_doubt_is_paid_for_by_whoever_takes_it(stage: Stage) -> None:
+def test_a_resend_of_a_message_with_an_unknown_outcome_is_paid_when_a_carrier_accepts_it(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
     [message] = stage.send()
@@ -210,7 +216,9 @@ def test_what_was_in_doubt_is_paid_for_by_whoever_takes_it(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("answer", [REFUSED, BUSY])
-def test_and_given_back_where_nobody_does(stage: Stage, answer: Outcome) -> None:
+def test_the_money_of_an_unknown_outcome_is_released_if_the_resend_is_not_accepted(
+    stage: Stage, answer: Outcome
+) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", answer)
     [message] = stage.send()
@@ -223,7 +231,9 @@ def test_and_given_back_where_nobody_does(stage: Stage, answer: Outcome) -> None
 
 @pytest.mark.parametrize(("first", "money"), [(Outcome.ACCEPTED, "captured"), (UNKNOWN, "released")])
 @pytest.mark.parametrize("why", ["opted out", "poison", "never cleared up", "refused after all", "never had it"])
-def test_it_fails_whatever_keeps_it_from_the_other(stage: Stage, first: Outcome, money: str, why: str) -> None:
+def test_an_undelivered_message_fails_for_any_reason_that_its_resend_does_not_succeed(
+    stage: Stage, first: Outcome, money: str, why: str
+) -> None:
     stage.carrier("alpha", first)
     stage.carrier("beta", UNKNOWN)
     [message] = stage.send()
@@ -255,7 +265,7 @@ def test_it_fails_whatever_keeps_it_from_the_other(stage: Stage, first: Outcome,
 
 
 @pytest.mark.parametrize("way", ["kept and settled later", "booked at once"])
-def test_it_is_the_same_whichever_way_receipts_come(stage: Stage, way: str) -> None:
+def test_receipts_have_the_same_result_whether_settled_later_or_on_arrival(stage: Stage, way: str) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     one, two, three = stage.send("+2348012345671", "+2348012345672", "+2348012345673")
@@ -276,7 +286,7 @@ def test_it_is_the_same_whichever_way_receipts_come(stage: Stage, way: str) -> N
     assert stage.world.rows("SELECT DISTINCT state FROM receipts") == ["applied"]
 
 
-def test_one_that_speaks_of_nobodys_message_waits_and_is_an_orphan_in_the_end(stage: Stage) -> None:
+def test_a_failed_receipt_for_an_unknown_message_waits_and_is_orphaned_in_the_end(stage: Stage) -> None:
     stage.carrier("alpha")
     fails(stage, stage.rt.new_ids())
     assert stage.world.rows("SELECT state, due_at > now() FROM receipts") == [("waiting", True)]
@@ -287,7 +297,7 @@ def test_one_that_speaks_of_nobodys_message_waits_and_is_an_orphan_in_the_end(st
     assert stage.world.rows("SELECT state FROM receipts") == ["orphaned"]
 
 
-def test_two_looks_at_once_send_it_once(stage: Stage, settings: Settings) -> None:
+def test_concurrent_settling_resends_each_message_once(stage: Stage, settings: Settings) -> None:
     stage.carrier("alpha")
     beta = stage.carrier("beta")
     people = stage.send(*[f"+23480123456{n:02}" for n in range(50)])
@@ -308,7 +318,7 @@ def test_two_looks_at_once_send_it_once(stage: Stage, settings: Settings) -> Non
     assert sorted(beta.given) == sorted(people)
 
 
-def test_a_dead_workers_batch_is_swept_once(stage: Stage) -> None:
+def test_the_resend_batch_of_a_dead_worker_is_swept_once(stage: Stage) -> None:
     stage.carrier("alpha")
     stage.carrier("beta")
     one, two = sorted(stage.send("+2348012345671", "+2348012345672"))

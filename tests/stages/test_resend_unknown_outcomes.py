@@ -1,4 +1,4 @@
-"""Attempts that were left unknown: every ability, every class, every lateness."""
+"""Resends of messages with unknown outcomes, by ability of the carrier, message class and time of late answers."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,9 @@ IN_DOUBT = ("sent", "held", None)
         ("bulk", [], IN_DOUBT),
     ],
 )
-def test_of_a_blind_carrier_the_class_decides(stage: Stage, kind: str, expected: list[str], state: Standing) -> None:
+def test_without_deduplication_or_query_the_message_class_decides_on_a_resend(
+    stage: Stage, kind: str, expected: list[str], state: Standing
+) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
     stage.send(kind=kind)
@@ -47,7 +49,7 @@ def test_of_a_blind_carrier_the_class_decides(stage: Stage, kind: str, expected:
 
 
 @pytest.mark.parametrize("kind", ["otp", "transactional", "bulk"])
-def test_a_carrier_that_knows_our_reference_gets_it_again(stage: Stage, kind: str) -> None:
+def test_a_carrier_that_deduplicates_by_our_reference_gets_the_message_again(stage: Stage, kind: str) -> None:
     alpha = stage.carrier("alpha", UNKNOWN, doubt="dedupes", window=300)
     stage.carrier("beta")
     [message] = stage.send(kind=kind)
@@ -74,7 +76,7 @@ def test_a_carrier_that_knows_our_reference_gets_it_again(stage: Stage, kind: st
         ("bulk", 1, [], IN_DOUBT),
     ],
 )
-def test_one_that_stays_away_gets_it_ever_more_rarely_within_its_window(
+def test_a_deduplicating_carrier_is_retried_with_backoff_within_its_window(
     stage: Stage, answer: Outcome, kind: str, window: float, expected: list[str], state: Standing
 ) -> None:
     stage.carrier("alpha", UNKNOWN, *[answer] * 20, doubt="dedupes", window=window)
@@ -104,7 +106,7 @@ def test_one_that_stays_away_gets_it_ever_more_rarely_within_its_window(
         (UNKNOWN, "bulk", [], IN_DOUBT),
     ],
 )
-def test_a_carrier_that_can_be_asked_is(
+def test_a_carrier_that_can_be_queried_is_asked_for_the_outcome(
     stage: Stage, says: Outcome, kind: str, expected: list[str], state: Standing
 ) -> None:
     alpha = stage.carrier("alpha", UNKNOWN, doubt="queryable")
@@ -119,7 +121,7 @@ def test_a_carrier_that_can_be_asked_is(
     assert bool(len(alpha.asked) > 1) is (says is UNKNOWN)
 
 
-def test_it_is_asked_ever_more_rarely(stage: Stage) -> None:
+def test_the_outcome_is_queried_with_backoff(stage: Stage) -> None:
     alpha = stage.carrier("alpha", UNKNOWN, doubt="queryable")
     stage.send(kind="bulk")
 
@@ -128,7 +130,7 @@ def test_it_is_asked_ever_more_rarely(stage: Stage) -> None:
     assert 4 <= len(alpha.asked) <= 7
 
 
-def test_what_it_never_had_and_nobody_takes_in_time_has_expired(stage: Stage) -> None:
+def test_a_message_that_its_carrier_never_received_expires_if_no_other_carrier_takes_it(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN, doubt="queryable").says = NOT_WRITTEN
     stage.send(hours=1)
 
@@ -138,7 +140,7 @@ def test_what_it_never_had_and_nobody_takes_in_time_has_expired(stage: Stage) ->
     assert stage.world.balance() == 1_000_000
 
 
-def test_nothing_goes_out_once_it_is_worth_nothing(stage: Stage) -> None:
+def test_an_expired_message_with_an_unknown_outcome_is_not_resent(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     beta = stage.carrier("beta")
     stage.send(hours=1 / 60)
@@ -149,7 +151,9 @@ def test_nothing_goes_out_once_it_is_worth_nothing(stage: Stage) -> None:
     assert stage.stands() == [IN_DOUBT]
 
 
-def test_a_code_is_looked_at_though_many_messages_wait_before_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_outcome_of_a_code_is_resent_before_many_older_ones(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pipeline.stages.resend.candidates.PORTION", 5)
     monkeypatch.setattr("pipeline.stages.resend.candidates.ROUNDS", 1)
     stage.carrier("alpha", *[UNKNOWN] * 14)
@@ -165,7 +169,7 @@ def test_a_code_is_looked_at_though_many_messages_wait_before_it(stage: Stage, m
 # What else may come ----------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_that_comes_in_time_ends_the_doubt(stage: Stage) -> None:
+def test_a_delivered_receipt_resolves_an_unknown_outcome_and_prevents_the_resend(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     beta = stage.carrier("beta")
     [message] = stage.send()
@@ -188,7 +192,7 @@ def test_a_receipt_that_comes_in_time_ends_the_doubt(stage: Stage) -> None:
         pytest.param(ReceiptVerdict.FAILED, SENT, id="of the first carrier nobody asks any more"),
     ],
 )
-def test_the_first_carriers_late_receipt_is_booked_as_what_it_is(
+def test_late_receipts_of_the_first_carrier_are_applied_if_delivered_and_ignored_if_failed(
     stage: Stage, verdict: ReceiptVerdict, state: Standing, seconds: float
 ) -> None:
     stage.carrier("alpha", UNKNOWN)
@@ -215,7 +219,9 @@ def test_the_first_carriers_late_receipt_is_booked_as_what_it_is(
         pytest.param(UNKNOWN, ["beta"], id="in doubt too: so often and not more"),
     ],
 )
-def test_what_the_second_carrier_does_not_take(stage: Stage, second: Outcome, tried: list[str]) -> None:
+def test_the_outcome_at_the_second_carrier_decides_whether_a_third_is_tried(
+    stage: Stage, second: Outcome, tried: list[str]
+) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", second)
     stage.carrier("gamma")
@@ -230,7 +236,7 @@ def test_what_the_second_carrier_does_not_take(stage: Stage, second: Outcome, tr
     assert stage.stands() == [undelivered if second is REFUSED else SENT if len(tried) == 2 else IN_DOUBT]
 
 
-def test_two_doubts_that_nobody_clears_up_end_once(stage: Stage) -> None:
+def test_two_unknown_outcomes_that_are_never_resolved_fail_the_message_once(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", UNKNOWN)
     stage.send()
@@ -241,7 +247,7 @@ def test_two_doubts_that_nobody_clears_up_end_once(stage: Stage) -> None:
     assert stage.world.balance() == 1_000_000
 
 
-def test_what_the_second_carrier_took_is_not_in_doubt_for_ever(stage: Stage) -> None:
+def test_a_message_accepted_by_the_second_carrier_does_not_fail_as_unresolved(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
     stage.send()
@@ -251,7 +257,7 @@ def test_what_the_second_carrier_took_is_not_in_doubt_for_ever(stage: Stage) -> 
     assert stage.stands() == [SENT]
 
 
-def test_it_never_comes_back_to_a_carrier_that_may_have_it(stage: Stage) -> None:
+def test_a_resend_never_goes_to_a_carrier_with_an_unknown_outcome(stage: Stage) -> None:
     stage.set(resends=5)
     lines = [stage.carrier(name, *[UNKNOWN] * 5) for name in ("alpha", "beta", "gamma")]
     [message] = stage.send()
@@ -262,7 +268,7 @@ def test_it_never_comes_back_to_a_carrier_that_may_have_it(stage: Stage) -> None
 
 
 @pytest.mark.parametrize(("resends", "tried"), [(0, 1), (1, 2), (2, 3), (5, 4)])
-def test_it_is_sent_once_more_so_often(stage: Stage, resends: int, tried: int) -> None:
+def test_a_message_is_resent_at_most_the_configured_number_of_times(stage: Stage, resends: int, tried: int) -> None:
     stage.set(resends=resends)
     for name in ("alpha", "beta", "gamma", "delta"):
         stage.carrier(name, *[UNKNOWN] * 5)
@@ -273,7 +279,7 @@ def test_it_is_sent_once_more_so_often(stage: Stage, resends: int, tried: int) -
     assert len(stage.tried()) == tried
 
 
-def test_where_nothing_is_sent_once_more_the_same_carrier_gets_nothing_either(stage: Stage) -> None:
+def test_with_resends_disabled_a_deduplicating_carrier_is_not_retried(stage: Stage) -> None:
     stage.set(resends=0)
     alpha = stage.carrier("alpha", UNKNOWN, doubt="dedupes", window=300)
     stage.send()
@@ -286,7 +292,9 @@ def test_where_nothing_is_sent_once_more_the_same_carrier_gets_nothing_either(st
 @pytest.mark.parametrize(
     ("limit", "carrier"), [(None, "beta"), (5000, "beta"), (4999, "gamma"), (2000, "gamma"), (1999, None)]
 )
-def test_a_carrier_that_asks_too_much_is_passed_over(stage: Stage, limit: int | None, carrier: str | None) -> None:
+def test_a_carrier_above_the_cost_limit_for_resends_is_skipped(
+    stage: Stage, limit: int | None, carrier: str | None
+) -> None:
     stage.set(resend_cost=limit)
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", cost=2500)
@@ -298,7 +306,7 @@ def test_a_carrier_that_asks_too_much_is_passed_over(stage: Stage, limit: int | 
     assert [name for name, _ in stage.tried()[1:]] == ([carrier] if carrier else [])
 
 
-def test_nor_does_it_come_to_one_after_another_refused(stage: Stage) -> None:
+def test_the_cost_limit_for_resends_also_applies_to_failover(stage: Stage) -> None:
     stage.set(resend_cost=1000)
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", BUSY, cost=1000)
@@ -311,7 +319,7 @@ def test_nor_does_it_come_to_one_after_another_refused(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("ability", ["blind", "dedupes"])
-def test_a_suspended_accounts_messages_stay_where_they_are(stage: Stage, ability: str) -> None:
+def test_messages_of_a_suspended_account_are_not_resent_until_it_is_resumed(stage: Stage, ability: str) -> None:
     stage.carrier("alpha", UNKNOWN, doubt=ability, window=10_000)
     stage.carrier("beta")
     stage.send()
@@ -327,7 +335,7 @@ def test_a_suspended_accounts_messages_stay_where_they_are(stage: Stage, ability
 
 
 @pytest.mark.parametrize(("ability", "window"), [("blind", 0), ("dedupes", 300), ("queryable", 0)])
-def test_a_drained_carrier_gets_nothing_again(stage: Stage, ability: str, window: float) -> None:
+def test_a_drained_carrier_is_not_retried(stage: Stage, ability: str, window: float) -> None:
     alpha = stage.carrier("alpha", UNKNOWN, doubt=ability, window=window)
     stage.carrier("beta")
     stage.send()
@@ -339,7 +347,7 @@ def test_a_drained_carrier_gets_nothing_again(stage: Stage, ability: str, window
     assert stage.history == ["604: beta accepted"]
 
 
-def test_one_that_is_drained_while_it_waits_for_its_repetition_is_no_reason_to_hurry(stage: Stage) -> None:
+def test_a_bulk_message_is_not_resent_elsewhere_if_its_carrier_is_drained_before_the_retry(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN, doubt="dedupes", window=300)
     stage.carrier("beta")
     stage.send(kind="bulk")
@@ -354,7 +362,7 @@ def test_one_that_is_drained_while_it_waits_for_its_repetition_is_no_reason_to_h
     assert stage.stands() == [IN_DOUBT]
 
 
-def test_where_nobody_else_is_there_now_somebody_may_be_later(stage: Stage) -> None:
+def test_a_message_is_resent_when_another_carrier_is_added(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.send()
     stage.go_on(601, 700)
@@ -365,7 +373,7 @@ def test_where_nobody_else_is_there_now_somebody_may_be_later(stage: Stage) -> N
     assert [carrier for carrier, _ in stage.tried()] == ["alpha", "beta"]
 
 
-def test_cancelling_changes_nothing(stage: Stage) -> None:
+def test_a_message_that_is_being_resent_cannot_be_cancelled(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta")
     [message] = stage.send()
@@ -379,7 +387,7 @@ def test_cancelling_changes_nothing(stage: Stage) -> None:
     assert stage.stands() == [SENT]
 
 
-def test_who_wants_nothing_any_more_is_sent_nothing_once_more(stage: Stage) -> None:
+def test_a_message_is_not_resent_to_a_number_that_opted_out(stage: Stage) -> None:
     stage.carrier("alpha", UNKNOWN)
     beta = stage.carrier("beta")
     stage.send()
@@ -398,7 +406,7 @@ def test_who_wants_nothing_any_more_is_sent_nothing_once_more(stage: Stage) -> N
 # Crowds and crashes ----------------------------------------------------------------------------------------------
 
 
-def test_two_looks_at_once_make_one_batch(stage: Stage, settings: Settings) -> None:
+def test_concurrent_searches_for_resends_make_one_batch(stage: Stage, settings: Settings) -> None:
     people = [f"+23480123456{n:02}" for n in range(60)]
     stage.carrier("alpha", *[UNKNOWN] * 60)
     stage.carrier("beta")
@@ -428,7 +436,7 @@ def dies(stage: Stage, upto: int) -> None:
     stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
 
 
-def test_a_worker_that_dies_with_it_leaves_its_own_doubt_once(stage: Stage) -> None:
+def test_a_worker_that_dies_during_a_resend_leaves_one_more_unknown_outcome(stage: Stage) -> None:
     stage.carrier("alpha", *[UNKNOWN] * 10)
     stage.carrier("beta")
     stage.carrier("gamma")
@@ -454,7 +462,7 @@ def test_a_worker_that_dies_with_it_leaves_its_own_doubt_once(stage: Stage) -> N
     ]
 
 
-def test_what_keeps_killing_its_workers_is_put_aside(stage: Stage) -> None:
+def test_a_resend_batch_that_kills_its_workers_is_ended(stage: Stage) -> None:
     stage.carrier("alpha", *[UNKNOWN] * 4)
     stage.carrier("beta")
     stage.send(*[f"+23480123456{n:02}" for n in range(4)])
@@ -480,7 +488,7 @@ def test_what_keeps_killing_its_workers_is_put_aside(stage: Stage) -> None:
         (NOT_WRITTEN, SENT, SENT),
     ],
 )
-def test_what_a_carrier_says_too_late_is_heard(
+def test_a_late_answer_of_a_carrier_resolves_its_unknown_outcome(
     stage: Stage, says: Outcome, before: Standing, after: Standing, moment: float
 ) -> None:
     stage.carrier("alpha", UNKNOWN)
@@ -498,7 +506,7 @@ def test_what_a_carrier_says_too_late_is_heard(
     ]
 
 
-def test_what_it_says_of_nobodys_doubt_is_passed_over(stage: Stage) -> None:
+def test_a_late_answer_without_an_unknown_outcome_is_ignored(stage: Stage) -> None:
     stage.carrier("alpha")
     [message] = stage.send()
 
@@ -519,7 +527,7 @@ def test_what_it_says_of_nobodys_doubt_is_passed_over(stage: Stage) -> None:
         pytest.param(ACCEPTED, None, SENT, id="the first has it, the second may"),
     ],
 )
-def test_of_two_doubts_each_is_settled_for_itself(
+def test_each_of_two_unknown_outcomes_is_resolved_by_its_own_late_answer(
     stage: Stage, first: Outcome | None, second: Outcome | None, state: Standing
 ) -> None:
     stage.carrier("alpha", UNKNOWN)
@@ -539,7 +547,7 @@ def test_of_two_doubts_each_is_settled_for_itself(
 
 
 @pytest.mark.parametrize("word", [UNKNOWN, BUSY, NOT_WRITTEN, REFUSED])
-def test_a_carriers_word_that_it_has_it_outlives_what_a_lost_worker_says_after_it(stage: Stage, word: Outcome) -> None:
+def test_a_late_acceptance_overrides_what_a_worker_without_its_lease_records_later(stage: Stage, word: Outcome) -> None:
     line = stage.carrier("alpha", word)
     stage.carrier("beta")
 

@@ -51,7 +51,9 @@ STATES = "SELECT status, money, error_code FROM messages"
         (ReceiptVerdict.PENDING, ("sent", "captured", None)),
     ],
 )
-def test_a_receipt_moves_its_message(world: World, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
+def test_a_settled_receipt_changes_the_status_of_its_message(
+    world: World, verdict: ReceiptVerdict, state: tuple[Any, ...]
+) -> None:
     world.send()
 
     keep(world.rt, [receipt(world, verdict)])
@@ -60,7 +62,7 @@ def test_a_receipt_moves_its_message(world: World, verdict: ReceiptVerdict, stat
     assert world.rows(STATES) == [state]
 
 
-def test_the_same_key_days_later_is_another_receipts(world: World) -> None:
+def test_an_equal_receipt_key_after_three_days_is_another_receipt(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.PENDING)])
     settle(world.rt)
@@ -73,14 +75,14 @@ def test_the_same_key_days_later_is_another_receipts(world: World) -> None:
     assert world.rows(STATES) == [("delivered", "captured", None)]
 
 
-def test_the_same_receipt_twice_is_one(world: World) -> None:
+def test_a_duplicate_receipt_is_stored_once(world: World) -> None:
     world.send()
 
     assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)] * 2) == 1
     assert keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)]) == 0
 
 
-def test_what_was_delivered_stays_so(world: World) -> None:
+def test_a_later_failed_receipt_does_not_change_a_delivered_message(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, key="1")])
     settle(world.rt)
@@ -96,7 +98,7 @@ def test_what_was_delivered_stays_so(world: World) -> None:
     ]
 
 
-def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: World) -> None:
+def test_a_delivered_receipt_after_a_failed_one_makes_the_message_delivered(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.FAILED, key="1")])
     settle(world.rt)
@@ -112,7 +114,7 @@ def test_what_failed_first_and_was_delivered_after_all_is_delivered(world: World
     ]
 
 
-def test_money_that_was_given_back_stays_given_back(world: World) -> None:
+def test_a_delivered_receipt_does_not_charge_money_that_was_released(world: World) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
 
@@ -131,7 +133,9 @@ def test_money_that_was_given_back_stays_given_back(world: World) -> None:
         pytest.param(ReceiptVerdict.FAILED, ("failed", "released", "undelivered"), id="it failed: give it back"),
     ],
 )
-def test_a_receipt_ends_the_doubt(world: World, verdict: ReceiptVerdict, state: tuple[Any, ...]) -> None:
+def test_a_receipt_resolves_an_unknown_outcome_and_captures_or_releases_its_money(
+    world: World, verdict: ReceiptVerdict, state: tuple[Any, ...]
+) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
 
@@ -141,7 +145,7 @@ def test_a_receipt_ends_the_doubt(world: World, verdict: ReceiptVerdict, state: 
     assert world.rows(STATES) == [state]
 
 
-def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: World) -> None:
+def test_a_receipt_that_arrives_before_its_attempt_is_recorded_waits_for_it(world: World) -> None:
     world.send()
     early = receipt(world, ReceiptVerdict.DELIVERED)
     world.run("UPDATE provider_attempts SET carrier_ref = NULL")
@@ -156,7 +160,7 @@ def test_a_receipt_that_comes_before_its_attempt_waits_for_it(world: World) -> N
     assert world.rows(STATES) == [("delivered", "captured", None)]
 
 
-def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: World) -> None:
+def test_a_receipt_from_a_carrier_without_an_attempt_is_orphaned_in_the_end(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED, carrier="beta")])
     settle(world.rt)
@@ -169,14 +173,14 @@ def test_a_receipt_of_nobodys_message_is_an_orphan_in_the_end(world: World) -> N
     assert world.rows(STATES) == [("sent", "captured", None)]
 
 
-def test_settling_again_finds_nothing(world: World) -> None:
+def test_settling_a_second_time_finds_nothing(world: World) -> None:
     world.send()
     keep(world.rt, [receipt(world, ReceiptVerdict.DELIVERED)])
 
     assert (settle(world.rt), settle(world.rt)) == (1, 0)
 
 
-def test_ticks_that_overlap_do_not_wait_for_each_other_in_a_circle(
+def test_concurrent_settling_of_overlapping_receipts_does_not_deadlock(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [f"+23480123456{n:02}" for n in range(60)]

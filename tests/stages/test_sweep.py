@@ -35,7 +35,7 @@ def die_after_marking(world: World, upto: int) -> UUID:
     return hint.batch
 
 
-def test_a_batch_nobody_was_told_of_is_hinted_again(world: World) -> None:
+def test_an_admitted_batch_without_a_recent_hint_is_hinted_again(world: World) -> None:
     [answer] = world.submit(world.order())
     assert sweep(world.rt).admitted == []
 
@@ -46,7 +46,7 @@ def test_a_batch_nobody_was_told_of_is_hinted_again(world: World) -> None:
     assert sweep(world.rt).admitted == []
 
 
-def test_a_queued_batch_is_hinted_ever_more_rarely(world: World) -> None:
+def test_a_queued_batch_is_hinted_again_with_backoff(world: World) -> None:
     [hint] = world.pay(world.submit(world.order()))
     world.run("UPDATE batches SET hinted_at = now() - interval '20 seconds'")
     assert [each.batch for each in sweep(world.rt).queued] == [hint.batch]
@@ -59,7 +59,7 @@ def test_a_queued_batch_is_hinted_ever_more_rarely(world: World) -> None:
     world.deliver_all([hint])
 
 
-def test_what_a_dead_worker_marked_is_in_doubt_and_the_rest_goes_out(world: World) -> None:
+def test_messages_marked_by_a_dead_worker_are_unknown_and_the_rest_is_sent(world: World) -> None:
     batch = die_after_marking(world, 4)
 
     swept = sweep(world.rt)
@@ -77,7 +77,7 @@ def test_what_a_dead_worker_marked_is_in_doubt_and_the_rest_goes_out(world: Worl
     assert world.balance() == 1_000_000 - 10 * 400
 
 
-def test_a_worker_that_lives_keeps_its_claim(world: World) -> None:
+def test_a_batch_within_its_lease_is_not_swept(world: World) -> None:
     [hint] = world.pay(world.submit(world.order()))
     with world.rt.begin() as conn:
         batch_claims.claim(conn, [hint.batch], 60)
@@ -87,7 +87,7 @@ def test_a_worker_that_lives_keeps_its_claim(world: World) -> None:
     world.deliver_all([hint])
 
 
-def test_sweeping_twice_writes_the_doubt_once(world: World) -> None:
+def test_sweeping_twice_records_unknown_outcomes_once(world: World) -> None:
     die_after_marking(world, 4)
 
     first = sweep(world.rt)
@@ -97,7 +97,7 @@ def test_sweeping_twice_writes_the_doubt_once(world: World) -> None:
     world.deliver_all(first.queued)
 
 
-def test_what_keeps_killing_its_workers_is_parked(world: World) -> None:
+def test_a_batch_that_kills_its_workers_is_ended_as_poison(world: World) -> None:
     batch = die_after_marking(world, 4)
     world.run("UPDATE batches SET claims = 3")
 
@@ -111,7 +111,7 @@ def test_what_keeps_killing_its_workers_is_parked(world: World) -> None:
     assert world.balance() == 1_000_000 - 4 * 400
 
 
-def test_a_body_that_kills_the_segmenter_is_parked(world: World) -> None:
+def test_an_admitted_batch_that_kills_its_workers_is_rejected_as_poison(world: World) -> None:
     world.submit(world.order())
     world.run("UPDATE batches SET hints = 1, claims = 3")
 
@@ -122,7 +122,9 @@ def test_a_body_that_kills_the_segmenter_is_parked(world: World) -> None:
     assert world.rows("SELECT status FROM batches") == ["done"]
 
 
-def test_a_batch_that_cannot_be_billed_is_put_aside_and_told_of(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_batch_that_cannot_be_billed_is_rejected_as_poison_and_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.run("UPDATE prices SET per_segment = 9223372036854775807")
     [answer] = world.submit(world.order(body="x" * 161))
 
@@ -137,7 +139,7 @@ def test_a_batch_that_cannot_be_billed_is_put_aside_and_told_of(world: World, ca
     assert f"batch {answer.batches[0]} is put aside" in caplog.text
 
 
-def test_measuring_a_suspect_batch_in_peace_is_no_try(world: World) -> None:
+def test_measuring_a_batch_does_not_count_as_a_claim(world: World) -> None:
     [answer] = world.submit(world.order())
     world.run("UPDATE batches SET hints = 1, claims = 2")
 
@@ -147,7 +149,7 @@ def test_measuring_a_suspect_batch_in_peace_is_no_try(world: World) -> None:
     world.deliver_all(world.pay([answer]))
 
 
-def test_a_doubt_nobody_clears_up_ends_in_the_customers_favour(world: World) -> None:
+def test_an_unknown_outcome_that_is_never_resolved_releases_the_money(world: World) -> None:
     world.add_carrier("alpha", {"silent": 1})
     world.send()
     sweep(world.rt)

@@ -1,4 +1,4 @@
-"""Test messages run their whole course: a receipt comes by itself, and moves what any receipt would."""
+"""Test messages run their whole course: a simulated receipt is made for each and applied like any other."""
 
 from pipeline.rules.numbers import sandbox_numbers
 from pipeline.stages.settle import settle
@@ -17,7 +17,7 @@ def waits(world: World) -> list[tuple[str, float]]:
     ]
 
 
-def test_a_test_message_is_delivered_by_itself(world: World) -> None:
+def test_a_test_message_is_delivered_by_a_simulated_receipt(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
     answer = world.send("+2340000000001", "+2348012345678", test=True)
     world.run("UPDATE receipts SET due_at = now()")
@@ -29,7 +29,7 @@ def test_a_test_message_is_delivered_by_itself(world: World) -> None:
     assert world.rows("SELECT state FROM receipts") == ["applied", "applied"]
 
 
-def test_the_number_says_when(world: World) -> None:
+def test_the_delay_of_a_simulated_receipt_depends_on_the_number(world: World) -> None:
     world.send("+2340000000001", "+2340000000003", "+2348012345678", test=True)
 
     settle(world.rt)
@@ -42,7 +42,7 @@ def test_the_number_says_when(world: World) -> None:
     assert world.rows("SELECT DISTINCT status FROM messages WHERE phone = '+2340000000003'") == ["sent"]
 
 
-def test_of_other_messages_only_carriers_tell(world: World) -> None:
+def test_a_message_that_is_not_a_test_gets_no_simulated_receipt(world: World) -> None:
     world.send("+2340000000001")
 
     assert world.rows("SELECT id FROM receipts") == []

@@ -1,4 +1,4 @@
-"""COPY, and what its caller is told when it breaks: nothing of the rows."""
+"""COPY within the transaction, and its errors, which contain nothing of the rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ def row(world: World, **fields: Any) -> tuple[Any, ...]:
     return tuple((known | {"body": f"Your code is 4711, {SECRET}", "correlation_id": None} | fields).values())
 
 
-def test_rows_come_in_within_the_transaction(world: World) -> None:
+def test_copied_rows_belong_to_the_transaction(world: World) -> None:
     with world.rt.engine.connect() as conn, conn.begin() as transaction:
         messages.write(conn, [row(world), row(world)])
         inside = conn.exec_driver_sql("SELECT count(*) FROM messages").scalar()
@@ -35,7 +35,7 @@ def test_rows_come_in_within_the_transaction(world: World) -> None:
         pytest.param({"phone": None}, id="null where there must be something"),
     ],
 )
-def test_a_row_the_database_refuses_is_a_fault_that_quotes_nothing(world: World, fields: dict[str, Any]) -> None:
+def test_the_error_for_a_refused_row_contains_none_of_its_values(world: World, fields: dict[str, Any]) -> None:
     with pytest.raises(DatabaseFault) as fault, world.rt.begin() as conn:
         messages.write(conn, [row(world, **fields)])
 
@@ -43,7 +43,7 @@ def test_a_row_the_database_refuses_is_a_fault_that_quotes_nothing(world: World,
     assert "4711" not in repr(fault.value)
 
 
-def test_a_connection_that_breaks_amid_the_rows_is_a_fault_and_the_next_transaction_works(world: World) -> None:
+def test_a_lost_connection_during_copy_raises_and_the_next_transaction_works(world: World) -> None:
     def breaking(pid: int) -> Iterator[tuple[Any, ...]]:
         yield row(world)
         world.rows("SELECT pg_terminate_backend(%(pid)s, 10000)", pid=pid)

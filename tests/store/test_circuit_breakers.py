@@ -1,4 +1,4 @@
-"""A carrier's breaker opens soon, lets one try, and closes on recovery; all processes see the same."""
+"""Circuit breakers of carriers in Valkey: they open soon, allow one probe, and close when it succeeds."""
 
 import time
 
@@ -22,12 +22,12 @@ def skip_the_pause(valkey: redis.Redis, word: str) -> None:
     valkey.hset(f"postroad:health:{word}", "open", str(int(time.time() * 1000) - 1))
 
 
-def test_a_carrier_nobody_reported_of_is_well(valkey: redis.Redis) -> None:
+def test_the_breaker_of_a_carrier_without_outcomes_is_closed(valkey: redis.Redis) -> None:
     assert circuit_breakers.open_for_routing(valkey) == frozenset()
     assert circuit_breakers.acquire(valkey, ["a1"], 5) == {"a1": Breaker.CLOSED}
 
 
-def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
+def test_a_breaker_opens_within_twenty_failures(valkey: redis.Redis) -> None:
     states = [circuit_breakers.report(valkey, {"a2": (0, 1)})["a2"] for _ in range(20)]
 
     assert states[0] is Breaker.CLOSED
@@ -35,20 +35,20 @@ def test_it_opens_within_twenty_bad_outcomes(valkey: redis.Redis) -> None:
     assert circuit_breakers.open_for_routing(valkey) == {"a2"}
 
 
-def test_it_opens_as_soon_after_a_long_time_of_health(valkey: redis.Redis) -> None:
+def test_a_breaker_opens_as_soon_after_thousands_of_successes(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"b2": (5000, 0)})
 
     assert circuit_breakers.report(valkey, {"b2": (0, 20)})["b2"] is Breaker.OPEN
 
 
-def test_a_few_failures_among_many_successes_open_nothing(valkey: redis.Redis) -> None:
+def test_a_few_failures_among_many_successes_do_not_open_a_breaker(valkey: redis.Redis) -> None:
     for _ in range(20):
         circuit_breakers.report(valkey, {"a3": (200, 20)})
 
     assert circuit_breakers.open_for_routing(valkey) == frozenset()
 
 
-def test_one_caller_probes_at_a_time(valkey: redis.Redis) -> None:
+def test_only_one_caller_at_a_time_gets_the_probe(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a4": (0, 50)})
     assert circuit_breakers.acquire(valkey, ["a4"], 5)["a4"] is Breaker.OPEN
     skip_the_pause(valkey, "a4")
@@ -59,7 +59,7 @@ def test_one_caller_probes_at_a_time(valkey: redis.Redis) -> None:
     assert circuit_breakers.open_for_routing(valkey) == {"a4"}
 
 
-def test_a_probe_that_nobody_reports_of_is_given_to_another(valkey: redis.Redis) -> None:
+def test_a_probe_without_a_reported_outcome_is_given_to_another_caller_in_time(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a5": (0, 50)})
     skip_the_pause(valkey, "a5")
     circuit_breakers.acquire(valkey, ["a5"], 0.001)
@@ -68,7 +68,7 @@ def test_a_probe_that_nobody_reports_of_is_given_to_another(valkey: redis.Redis)
     assert circuit_breakers.acquire(valkey, ["a5"], 5)["a5"] is Breaker.PROBE
 
 
-def test_a_probe_without_a_sign_lets_no_other_thread_through(valkey: redis.Redis) -> None:
+def test_a_probe_without_an_outcome_keeps_the_breaker_open_for_other_threads(valkey: redis.Redis) -> None:
     health = CarrierHealth(valkey, "b5")
     health.note_outcomes([("", False)] * 10)
     skip_the_pause(valkey, "b5")
@@ -80,7 +80,7 @@ def test_a_probe_without_a_sign_lets_no_other_thread_through(valkey: redis.Redis
     assert health.acquire(5) is Breaker.OPEN
 
 
-def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis) -> None:
+def test_after_the_pause_one_routing_choice_finds_the_breaker_closed(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a0": (0, 50)})
     skip_the_pause(valkey, "a0")
 
@@ -89,7 +89,7 @@ def test_who_chooses_first_when_the_pause_is_over_may_probe(valkey: redis.Redis)
     assert [circuit_breakers.acquire(valkey, ["a0"], 5)["a0"] for _ in range(2)] == [Breaker.PROBE, Breaker.OPEN]
 
 
-def test_a_good_probe_closes_it(valkey: redis.Redis) -> None:
+def test_a_successful_probe_closes_a_breaker(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a6": (0, 50)})
     skip_the_pause(valkey, "a6")
     circuit_breakers.acquire(valkey, ["a6"], 5)
@@ -98,7 +98,7 @@ def test_a_good_probe_closes_it(valkey: redis.Redis) -> None:
     assert circuit_breakers.acquire(valkey, ["a6"], 5)["a6"] is Breaker.CLOSED
 
 
-def test_a_bad_probe_opens_it_for_longer(valkey: redis.Redis) -> None:
+def test_a_failed_probe_opens_a_breaker_for_longer(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a7": (0, 50)})
     before = int(valkey.hget("postroad:health:a7", "open") or 0) - time.time() * 1000
     skip_the_pause(valkey, "a7")
@@ -109,20 +109,20 @@ def test_a_bad_probe_opens_it_for_longer(valkey: redis.Redis) -> None:
     assert after > before + 1000
 
 
-def test_what_was_under_way_when_it_opened_does_not_close_it(valkey: redis.Redis) -> None:
+def test_successes_of_attempts_begun_before_a_breaker_opened_do_not_close_it(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"a8": (0, 50)})
 
     assert circuit_breakers.report(valkey, {"a8": (30, 0)})["a8"] is Breaker.OPEN
 
 
-def test_a_country_of_a_carrier_has_a_breaker_of_its_own(valkey: redis.Redis) -> None:
+def test_each_country_of_a_carrier_has_a_breaker_of_its_own(valkey: redis.Redis) -> None:
     for _ in range(4):
         circuit_breakers.report(valkey, {"a9": (100, 10), "a9/NG": (0, 10), "a9/GH": (100, 0)})
 
     assert circuit_breakers.open_for_routing(valkey) == {"a9/NG"}
 
 
-def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
+def test_reading_open_breakers_does_not_change_them(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, {"b1": (0, 50), "b1/NG": (0, 50), "b2": (9, 1)})
 
     first = circuit_breakers.open_states(valkey)
@@ -141,7 +141,7 @@ def test_who_only_wants_to_know_changes_nothing(valkey: redis.Redis) -> None:
     ]
 
 
-def test_what_is_forgotten_is_well_at_once(valkey: redis.Redis) -> None:
+def test_closing_a_breaker_also_closes_those_of_its_countries_and_no_others(valkey: redis.Redis) -> None:
     circuit_breakers.report(valkey, dict.fromkeys(["c1", "c1/NG", "c1-other", "c12/NG"], (0, 50)))
 
     assert circuit_breakers.close(valkey, "c1")
@@ -150,7 +150,7 @@ def test_what_is_forgotten_is_well_at_once(valkey: redis.Redis) -> None:
     assert circuit_breakers.acquire(valkey, ["c1", "c1/NG"], 5) == {"c1": Breaker.CLOSED, "c1/NG": Breaker.CLOSED}
 
 
-def test_without_a_valkey_nobody_knows_who_is_ill() -> None:
+def test_without_valkey_the_open_breakers_are_unknown() -> None:
     away = redis.Redis(port=1)
 
     assert circuit_breakers.open_states(None) is None
@@ -160,7 +160,7 @@ def test_without_a_valkey_nobody_knows_who_is_ill() -> None:
     away.close()
 
 
-def test_without_a_valkey_every_carrier_is_well() -> None:
+def test_without_valkey_every_breaker_is_closed() -> None:
     assert circuit_breakers.open_for_routing(None) == frozenset()
     assert circuit_breakers.report(None, {"a": (0, 100)}) == {"a": Breaker.CLOSED}
     assert circuit_breakers.acquire(None, ["a"], 5) == {"a": Breaker.CLOSED}

@@ -1,4 +1,4 @@
-"""Money and quota: whatever moves, each balance is what the ledger says, and nobody spends what is not there."""
+"""Money and quota: each balance is the sum of its ledger entries, and no more is held than there is."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def _explained(world: World) -> Iterator[None]:
     assert wallets.broken == 0
 
 
-def test_what_is_held_is_captured_or_given_back(world: World) -> None:
+def test_held_money_is_captured_or_released(world: World) -> None:
     till = Till(world, money=1000)
 
     taken, back = till.hold(400), till.hold(300)
@@ -94,7 +94,7 @@ def test_what_is_held_is_captured_or_given_back(world: World) -> None:
     ]
 
 
-def test_quota_is_held_and_given_back_in_segments(world: World) -> None:
+def test_quota_is_held_and_released_in_segments(world: World) -> None:
     till = Till(world, quota=10)
 
     taken, back = till.hold(quota=4), till.hold(quota=3)
@@ -112,7 +112,7 @@ def test_quota_is_held_and_given_back_in_segments(world: World) -> None:
     ]
 
 
-def test_money_and_quota_of_one_batch_move_together(world: World) -> None:
+def test_money_and_quota_of_one_batch_are_held_and_released_together(world: World) -> None:
     till = Till(world, money=1000, quota=10)
 
     both = till.hold(400, 4)
@@ -131,7 +131,7 @@ def test_money_and_quota_of_one_batch_move_together(world: World) -> None:
         pytest.param(1001, 4, id="enough quota, too little money"),
     ],
 )
-def test_what_is_not_there_is_not_held_and_leaves_no_trace(world: World, amount: int, quota: int) -> None:
+def test_a_hold_without_sufficient_funds_fails_and_writes_no_entry(world: World, amount: int, quota: int) -> None:
     till = Till(world, money=1000, quota=10)
 
     with pytest.raises(InsufficientFunds):
@@ -141,7 +141,7 @@ def test_what_is_not_there_is_not_held_and_leaves_no_trace(world: World, amount:
     assert [entry[0] for entry in till.entries()] == ["topup", "grant"]
 
 
-def test_an_account_without_a_wallet_holds_nothing(world: World) -> None:
+def test_an_account_without_a_wallet_cannot_hold_money(world: World) -> None:
     till = Till(world)
     world.run("DELETE FROM wallets WHERE account_id = %(id)s", id=till.account)
 
@@ -151,7 +151,7 @@ def test_an_account_without_a_wallet_holds_nothing(world: World) -> None:
     assert till.funds() == (0, 0)
 
 
-def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: World) -> None:
+def test_a_wallet_may_go_negative_down_to_its_credit_limit(world: World) -> None:
     till = Till(world, money=100)
     with world.rt.begin() as conn:
         wallet_ledger.set_credit_limit(conn, till.account, 50)
@@ -163,7 +163,7 @@ def test_a_wallet_may_go_as_far_below_nothing_as_its_credit(world: World) -> Non
         till.hold(1)
 
 
-def test_a_month_pays_for_its_own_messages_only(world: World) -> None:
+def test_the_quota_of_a_month_pays_only_for_messages_of_that_month(world: World) -> None:
     till = Till(world, quota=10)
     with world.rt.begin() as conn:
         wallet_ledger.grant(conn, till.account, APRIL, 5, "test", NOW)
@@ -186,7 +186,7 @@ def test_a_month_pays_for_its_own_messages_only(world: World) -> None:
         pytest.param("2028-02-29T12:00:00+00:00", date(2028, 2, 1), id="a leap day"),
     ],
 )
-def test_a_messages_month_is_that_of_its_id_in_utc(moment: str, month: date) -> None:
+def test_the_month_of_a_message_is_that_of_its_id_in_utc(moment: str, month: date) -> None:
     assert ids.month(ids.new_ids(datetime.fromisoformat(moment), 7)) == month
 
 
@@ -198,7 +198,7 @@ def test_a_month_without_a_grant_has_no_quota(world: World) -> None:
         till.hold(quota=1, month=APRIL)
 
 
-def test_grants_and_top_ups_add_up(world: World) -> None:
+def test_grants_and_top_ups_are_added_to_what_is_left(world: World) -> None:
     till = Till(world, money=100, quota=10)
     till.hold(30, 3)
 
@@ -209,7 +209,7 @@ def test_grants_and_top_ups_add_up(world: World) -> None:
     assert (balance, left) == till.funds() == (120, 12)
 
 
-def test_holds_at_once_never_spend_more_than_there_is(world: World) -> None:
+def test_concurrent_holds_never_spend_more_than_there_is(world: World) -> None:
     till = Till(world, money=1000, quota=5)
 
     def spend(place: int) -> int:
@@ -226,7 +226,7 @@ def test_holds_at_once_never_spend_more_than_there_is(world: World) -> None:
     assert till.funds() == (0, 0)
 
 
-def test_releases_at_once_give_each_back_once(world: World) -> None:
+def test_concurrent_releases_release_each_hold_once(world: World) -> None:
     till, other = Till(world, money=1000, quota=20), Till(world, money=1000)
     held = [till.hold(10, 1) for _ in range(20)]
     others = [other.hold(10) for _ in range(20)]
@@ -237,7 +237,7 @@ def test_releases_at_once_give_each_back_once(world: World) -> None:
     assert (till.funds(), other.funds()) == ((1000, 20), (1000, 0))
 
 
-def test_a_hold_and_a_release_that_meet_do_not_lock_each_other_out(world: World) -> None:
+def test_a_concurrent_hold_and_release_do_not_deadlock(world: World) -> None:
     till = Till(world, money=1000, quota=10)
     earlier = till.hold(100, 1)
 
@@ -254,7 +254,7 @@ def test_a_hold_and_a_release_that_meet_do_not_lock_each_other_out(world: World)
     assert till.funds() == (800, 8)
 
 
-def test_holds_and_releases_of_several_accounts_quotas_go_by_the_same_order(world: World) -> None:
+def test_holds_and_releases_lock_the_quotas_of_accounts_in_the_same_order(world: World) -> None:
     older, younger = Till(world), Till(world)
     for till in (younger, older):  # as they lie in a table that is read from its beginning
         with world.rt.begin() as conn:
@@ -287,7 +287,7 @@ def _wait(fact: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_after_any_walk_the_balance_is_what_the_ledger_says(world: World, seed: int) -> None:
+def test_after_any_sequence_of_movements_the_balances_equal_the_ledger(world: World, seed: int) -> None:
     chance = random.Random(seed)
     till = Till(world, money=500, quota=20)
     held: list[Moved] = []
@@ -321,7 +321,7 @@ def _books(entries: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
     return books
 
 
-def test_nothing_to_give_back_touches_nothing(world: World) -> None:
+def test_releasing_or_capturing_nothing_writes_no_entry(world: World) -> None:
     till = Till(world, money=100)
 
     till.release()
@@ -339,14 +339,14 @@ def test_nothing_to_give_back_touches_nothing(world: World) -> None:
         pytest.param("UPDATE quotas SET used = -1", id="less used than nothing"),
     ],
 )
-def test_the_database_refuses_what_would_be_overdrawn(world: World, statement: str) -> None:
+def test_the_database_refuses_an_overdrawn_wallet_or_quota(world: World, statement: str) -> None:
     till = Till(world, money=100, quota=10)
 
     with pytest.raises(DatabaseFault):
         world.run(f"{statement} WHERE account_id = %(id)s", id=till.account)
 
 
-def test_of_the_prices_in_force_the_newest_counts_in_the_accounts_currency(world: World) -> None:
+def test_the_newest_price_in_force_in_the_accounts_currency_applies(world: World) -> None:
     till = Till(world)
     with world.rt.begin() as conn:
         wallet_ledger.set_price(conn, "*", "EUR", 7, world.rt.now())

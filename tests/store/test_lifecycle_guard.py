@@ -1,4 +1,4 @@
-"""The database itself refuses what pipeline/rules/lifecycle.py does not allow, and a rewritten ledger."""
+"""The database refuses status changes that pipeline/rules/lifecycle.py does not allow, and changes of the ledger."""
 
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
@@ -47,13 +47,13 @@ def reported(moves: Mapping[Any, frozenset[Any]]) -> set[tuple[Hashable, Hashabl
     return {(before, after) for before, following in moves.items() for after in following}
 
 
-def test_the_database_lets_a_message_move_exactly_as_the_table_says(world: World) -> None:
+def test_the_database_allows_exactly_the_status_changes_of_messages_in_the_lifecycle(world: World) -> None:
     passed = allowed(world, "messages", MESSAGE, [None, *Status])
 
     assert passed == reported(MESSAGE_MOVES)
 
 
-def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world: World) -> None:
+def test_only_failures_with_a_revocable_error_code_can_become_delivered(world: World) -> None:
     passed = set()
     for code in Code:
         id_ = world.rt.new_ids()
@@ -67,13 +67,13 @@ def test_only_what_failed_at_a_carrier_or_after_a_doubt_becomes_delivered(world:
     assert passed == REVOKE.revokes
 
 
-def test_the_database_lets_a_batch_move_exactly_as_the_table_says(world: World) -> None:
+def test_the_database_allows_exactly_the_status_changes_of_batches_in_the_lifecycle(world: World) -> None:
     passed = allowed(world, "batches", BATCH, list(BatchStatus))
 
     assert passed == reported(BATCH_MOVES)
 
 
-def test_a_final_message_may_still_change_in_what_is_not_its_status(world: World) -> None:
+def test_columns_other_than_the_status_of_a_final_message_can_be_updated(world: World) -> None:
     [message] = world.send().messages
     world.run("UPDATE messages SET status = 'delivered' WHERE id = %(id)s", id=message)
 
@@ -84,7 +84,7 @@ def test_a_final_message_may_still_change_in_what_is_not_its_status(world: World
 
 
 @pytest.mark.parametrize("table", ["messages", "batches"])
-def test_a_word_that_is_no_status_is_refused(world: World, table: str) -> None:
+def test_a_status_that_does_not_exist_is_refused(world: World, table: str) -> None:
     world.send()
 
     with pytest.raises(DatabaseFault):
@@ -104,7 +104,7 @@ def test_a_word_that_is_no_status_is_refused(world: World, table: str) -> None:
         "INSERT INTO ledger OVERRIDING SYSTEM VALUE SELECT * FROM ledger ON CONFLICT (id) DO UPDATE SET amount = 1",
     ],
 )
-def test_the_ledger_is_only_ever_added_to(world: World, statement: str) -> None:
+def test_ledger_entries_cannot_be_changed_or_deleted(world: World, statement: str) -> None:
     world.send()
     before = world.rows("SELECT * FROM ledger ORDER BY id")
 
@@ -124,7 +124,9 @@ def test_the_ledger_is_only_ever_added_to(world: World, statement: str) -> None:
         pytest.param(5, "wallet", "pocket", id="to a book that is none"),
     ],
 )
-def test_an_entry_moves_something_from_one_book_to_another(world: World, amount: int, source: str, target: str) -> None:
+def test_a_ledger_entry_without_a_positive_amount_or_two_different_books_is_refused(
+    world: World, amount: int, source: str, target: str
+) -> None:
     entry = """
     INSERT INTO ledger (account_id, kind, unit, amount, from_book, to_book)
     VALUES (1, 'hold', 'NGN', %(amount)s, %(source)s, %(target)s)
@@ -134,7 +136,7 @@ def test_an_entry_moves_something_from_one_book_to_another(world: World, amount:
         world.run(entry, amount=amount, source=source, target=target)
 
 
-def test_a_batch_is_held_for_once(world: World) -> None:
+def test_a_second_hold_of_a_batch_is_refused(world: World) -> None:
     world.send()
 
     with pytest.raises(DatabaseFault):

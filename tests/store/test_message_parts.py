@@ -1,4 +1,4 @@
-"""Long messages that a carrier was given in parts: each part has a receipt of its own, in whatever order they come."""
+"""Long messages that a carrier was given in parts: each part has a receipt of its own, and these come in any order."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ ORDERS = [
 @pytest.mark.parametrize(
     ("reported", "status"), ORDERS, ids=[" ".join(f"{p}{v[0]}" for p, v in reported) for reported, _ in ORDERS]
 )
-def test_a_message_is_delivered_with_its_last_part_and_fails_with_its_first(
+def test_a_message_is_delivered_with_its_last_part_and_fails_with_its_first_failed_part(
     stage: Stage, reported: Sequence[tuple[int, ReceiptVerdict]], status: str, way: str
 ) -> None:
     [message] = stage.send()
@@ -80,7 +80,7 @@ def test_a_message_is_delivered_with_its_last_part_and_fails_with_its_first(
     assert [state for state, *_ in stage.stands()] == [status]
 
 
-def test_a_part_that_is_reported_again_changes_nothing(stage: Stage) -> None:
+def test_a_second_receipt_for_a_part_is_ignored(stage: Stage) -> None:
     [message] = stage.send()
 
     for key in ("1", "1", "2", "3"):
@@ -90,7 +90,7 @@ def test_a_part_that_is_reported_again_changes_nothing(stage: Stage) -> None:
     assert stage.world.rows("SELECT state FROM receipts ORDER BY key") == ["applied", "ignored", "ignored"]
 
 
-def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: Stage, settings: Settings) -> None:
+def test_concurrent_receipts_of_the_last_two_parts_make_the_message_delivered(stage: Stage, settings: Settings) -> None:
     messages = stage.send(*[f"+23480123456{n:02}" for n in range(30)])
     for message in messages:
         stage.receive(message, "alpha", part=2)
@@ -108,7 +108,7 @@ def test_two_who_hear_of_the_last_two_parts_at_once_both_see_the_whole(stage: St
     assert {state for state, *_ in stage.stands()} == {"delivered"}
 
 
-def test_two_who_hear_of_many_messages_in_different_orders_do_not_wait_in_a_circle(
+def test_concurrent_receipts_of_many_messages_in_different_orders_do_not_deadlock(
     stage: Stage, settings: Settings
 ) -> None:
     messages = stage.send(*[f"+23480123456{n:02}" for n in range(40)])
@@ -130,7 +130,7 @@ def test_two_who_hear_of_many_messages_in_different_orders_do_not_wait_in_a_circ
     assert {state for state, *_ in stage.stands()} == {"delivered"}
 
 
-def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage: Stage) -> None:
+def test_receipts_of_parts_that_arrive_before_the_submit_response_wait_for_it(stage: Stage) -> None:
     [message] = stage.send()
     stage.world.run("DELETE FROM parts")
     stage.world.run("UPDATE provider_attempts SET carrier_ref = NULL, outcome = 'unknown'")
@@ -157,7 +157,7 @@ def test_parts_that_are_reported_before_the_submit_is_answered_wait_for_it(stage
 
 @pytest.mark.parametrize("retryable", [True, False])
 @pytest.mark.parametrize("together", [True, False])
-def test_each_attempt_is_judged_by_its_own_parts(stage: Stage, retryable: bool, together: bool) -> None:
+def test_a_message_is_delivered_if_all_parts_of_one_attempt_are(stage: Stage, retryable: bool, together: bool) -> None:
     stage.carrier("beta").parts = 2
     [message] = stage.send()
     stage.receive(message, "alpha", FAILED, part=1, retryable=True)
@@ -176,7 +176,7 @@ def test_each_attempt_is_judged_by_its_own_parts(stage: Stage, retryable: bool, 
     assert len(stage.tried()) == 2
 
 
-def test_one_part_that_could_not_be_delivered_sends_the_whole_elsewhere(stage: Stage) -> None:
+def test_a_failed_part_resends_the_whole_message_by_another_carrier(stage: Stage) -> None:
     stage.carrier("beta")
     [message] = stage.send()
     for part, verdict in ((1, DELIVERED), (2, FAILED), (3, DELIVERED)):
@@ -189,7 +189,7 @@ def test_one_part_that_could_not_be_delivered_sends_the_whole_elsewhere(stage: S
     assert verdicts(stage) == ["delivered", "failed", "delivered"]
 
 
-def test_an_answer_that_comes_too_late_names_its_parts(stage: Stage) -> None:
+def test_the_parts_of_a_late_answer_are_stored(stage: Stage) -> None:
     stage.carrier("alpha", Outcome.UNKNOWN)
     [message] = stage.send()
     refs = tuple(f"alpha-{message}-{part}" for part in (1, 2))
@@ -203,7 +203,7 @@ def test_an_answer_that_comes_too_late_names_its_parts(stage: Stage) -> None:
     assert stage.stands() == [("delivered", "captured", None)]
 
 
-def test_so_does_a_worker_that_lost_its_claim_meanwhile(stage: Stage) -> None:
+def test_the_parts_of_an_answer_to_a_worker_that_lost_its_claim_are_stored(stage: Stage) -> None:
     def lose() -> None:
         stage.world.run("UPDATE batches SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
         sweep(stage.rt)
@@ -222,7 +222,7 @@ def test_so_does_a_worker_that_lost_its_claim_meanwhile(stage: Stage) -> None:
 # References that come again --------------------------------------------------------------------------------------
 
 
-def test_a_reference_that_is_given_out_anew_means_the_newest_message(stage: Stage) -> None:
+def test_a_reused_reference_of_a_part_belongs_to_the_newest_message(stage: Stage) -> None:
     stage.lines["alpha"].parts = 0
     old, new, whole = (stage.send()[0] for _ in range(3))
     with stage.rt.begin() as conn:
@@ -239,7 +239,7 @@ def test_a_reference_that_is_given_out_anew_means_the_newest_message(stage: Stag
     assert (found[old], found[new], found[whole]) == ("sent", "delivered", "delivered")
 
 
-def test_parts_are_forgotten_when_nobody_speaks_of_them_any_more(stage: Stage) -> None:
+def test_old_parts_are_deleted(stage: Stage) -> None:
     stage.send()
     stage.send()
     stage.world.run(

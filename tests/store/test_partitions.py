@@ -1,4 +1,4 @@
-"""The daily partitions: a message lies in the day of its id, and there is a day for every message."""
+"""The daily partitions: a message is in the partition of the day of its id, and there is one for every message."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -30,7 +30,9 @@ def noon(away: int) -> datetime:
 
 
 @pytest.mark.parametrize(("table", "insert"), [("messages", MESSAGE), ("provider_attempts", ATTEMPT)])
-def test_each_day_has_its_partition_from_yesterday_to_a_week_ahead(world: World, table: str, insert: str) -> None:
+def test_there_is_a_partition_for_each_day_from_yesterday_to_a_week_ahead(
+    world: World, table: str, insert: str
+) -> None:
     placed = [world.rows(insert, id=ids.new_ids(noon(away), 1)) for away in range(-1, AHEAD + 1)]
 
     assert placed == [[f"{table}_{noon(away):%Y%m%d}"] for away in range(-1, AHEAD + 1)]
@@ -45,7 +47,7 @@ def test_each_day_has_its_partition_from_yesterday_to_a_week_ahead(world: World,
     ],
 )
 @pytest.mark.parametrize("entropy", [0, (1 << ids.ENTROPY_BITS) - 1], ids=["lowest", "highest"])
-def test_a_day_is_cut_at_midnight_utc(world: World, moment: str, day: int, entropy: int) -> None:
+def test_partitions_are_divided_at_midnight_utc(world: World, moment: str, day: int, entropy: int) -> None:
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     hours, minutes, seconds = moment.split(":")
     at = today + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
@@ -55,7 +57,7 @@ def test_a_day_is_cut_at_midnight_utc(world: World, moment: str, day: int, entro
     assert partition == f"messages_{today + timedelta(days=day):%Y%m%d}"
 
 
-def test_nothing_that_is_sent_lies_beyond_the_days(world: World) -> None:
+def test_no_sent_message_is_in_the_default_partition(world: World) -> None:
     world.send("+2348012345678", "+447911123456")
 
     assert world.rows("SELECT count(*) FROM messages") == [2]
@@ -63,7 +65,7 @@ def test_nothing_that_is_sent_lies_beyond_the_days(world: World) -> None:
     assert world.rows("SELECT count(*) FROM provider_attempts_beyond") == [0]
 
 
-def test_a_day_nobody_made_loses_no_message(world: World) -> None:
+def test_a_message_of_a_day_without_a_partition_goes_to_the_default_partition(world: World) -> None:
     id_ = ids.new_ids(noon(100), 1)
 
     placed = world.rows(MESSAGE, id=id_)
@@ -72,7 +74,7 @@ def test_a_day_nobody_made_loses_no_message(world: World) -> None:
     assert world.rows("SELECT count(*) FROM messages WHERE id = %(id)s", id=id_) == [1]
 
 
-def test_days_are_made_once(world: World) -> None:
+def test_partitions_are_created_once(world: World) -> None:
     wanted = [date(2031, 3, 1), date(2031, 3, 2)]
 
     with world.rt.begin() as conn:
@@ -84,7 +86,7 @@ def test_days_are_made_once(world: World) -> None:
     assert again == ["messages_20310303", "provider_attempts_20310303"]
 
 
-def test_tending_makes_the_days_that_are_missing_and_no_others(world: World) -> None:
+def test_maintenance_creates_only_missing_partitions(world: World) -> None:
     whole = partitions_of(world, "messages")
     world.run(f"DROP TABLE messages_{noon(AHEAD):%Y%m%d}")
 
@@ -96,7 +98,7 @@ def test_tending_makes_the_days_that_are_missing_and_no_others(world: World) -> 
 
 
 @pytest.mark.parametrize("table", ["messages", "provider_attempts"])
-def test_every_day_leaves_room_on_its_pages_for_updates(world: World, table: str) -> None:
+def test_every_partition_has_a_fillfactor_that_leaves_room_for_updates(world: World, table: str) -> None:
     query = "SELECT reloptions::text FROM pg_class WHERE relname LIKE %(days)s AND relkind = 'r'"
 
     options = world.rows(query, days=f"{table}_2%")
@@ -105,7 +107,7 @@ def test_every_day_leaves_room_on_its_pages_for_updates(world: World, table: str
     assert all("fillfactor" in each for each in options)
 
 
-def test_a_day_whose_messages_came_before_it_was_made_is_made_all_the_same(world: World) -> None:
+def test_rows_in_the_default_partition_move_to_the_partition_of_their_day_when_it_is_created(world: World) -> None:
     id_ = ids.new_ids(datetime(2031, 3, 1, 12, tzinfo=UTC), 1)
     world.rows(MESSAGE, id=id_)
 

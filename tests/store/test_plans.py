@@ -1,4 +1,4 @@
-"""The hot statements find their rows by an index, whatever the tables hold: with parameters seen, and without.
+"""The hot statements use an index, whatever the tables hold, by their custom and their generic plans.
 
 psycopg prepares what runs often, and PostgreSQL may then plan it once for all parameters: both plans must do.
 """
@@ -537,7 +537,7 @@ def read_whole(plan: Any) -> list[tuple[str, str]]:
 
 
 @each_statement
-def test_a_hot_statement_reads_no_table_whole(crowd: Crowd, name: str) -> None:
+def test_the_custom_plan_of_a_hot_statement_has_no_full_scan(crowd: Crowd, name: str) -> None:
     statement, params = STATEMENTS[name]
 
     with crowd.rt.engine.begin() as conn:
@@ -547,7 +547,7 @@ def test_a_hot_statement_reads_no_table_whole(crowd: Crowd, name: str) -> None:
 
 
 @each_statement
-def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: str) -> None:
+def test_the_generic_plan_of_a_hot_statement_has_no_full_scan(crowd: Crowd, name: str) -> None:
     statement, params = STATEMENTS[name]
     places = {word: f"${place}" for place, word in enumerate(params(crowd), start=1)}
     prepared = re.sub(r"%\((\w+)\)[sb]", lambda found: places[found[1]], statement)
@@ -580,7 +580,7 @@ def test_nor_does_it_once_it_is_planned_for_all_parameters(crowd: Crowd, name: s
         ("latest requests", "requests_latest"),
     ],
 )
-def test_what_the_clock_looks_for_has_an_index_of_its_own(crowd: Crowd, name: str, index: str) -> None:
+def test_a_periodic_statement_uses_its_index(crowd: Crowd, name: str, index: str) -> None:
     statement, params = STATEMENTS[name]
 
     with crowd.rt.engine.begin() as conn:
@@ -590,7 +590,7 @@ def test_what_the_clock_looks_for_has_an_index_of_its_own(crowd: Crowd, name: st
     assert index in plan
 
 
-def test_what_carriers_did_lately_is_found_by_its_time(world: World) -> None:
+def test_recent_outcomes_of_carriers_are_found_by_the_index_on_their_time(world: World) -> None:
     world.run(
         """
         INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, marked_at, recorded_at)
@@ -622,7 +622,7 @@ FROM generate_series(1, 20000) AS n
 
 
 @pytest.mark.parametrize("name", ["promote", "release", "stale queued", "claim", "an account's open batches"])
-def test_what_is_held_is_never_looked_through(world: World, name: str) -> None:
+def test_statements_do_not_read_held_batches(world: World, name: str) -> None:
     world.run("UPDATE accounts SET state = 'suspended'")
     world.run(_HELD)
     with world.rt.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
@@ -638,7 +638,7 @@ def test_what_is_held_is_never_looked_through(world: World, name: str) -> None:
     assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 100
 
 
-def test_a_plan_that_reads_a_table_whole_is_found_out(crowd: Crowd) -> None:
+def test_a_full_scan_in_a_plan_is_detected(crowd: Crowd) -> None:
     with crowd.rt.engine.begin() as conn:
         [plan] = conn.exec_driver_sql("EXPLAIN (FORMAT JSON) SELECT FROM messages WHERE phone = '+1'").scalar_one()
 

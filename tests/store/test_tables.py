@@ -1,4 +1,4 @@
-"""The migrations make the very database that schema/tables.py describes, and can be taken back and applied again."""
+"""The migrations create exactly the database that schema/tables.py describes, and can be reverted and applied again."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -56,7 +56,7 @@ def tables_of(rt: Runtime) -> set[str]:
         return set(conn.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars())
 
 
-def test_alembic_finds_nothing_to_change(rt: Runtime) -> None:
+def test_alembic_finds_no_difference_between_the_migrations_and_the_metadata(rt: Runtime) -> None:
     with rt.begin() as conn:
         context = MigrationContext.configure(
             conn,
@@ -69,7 +69,9 @@ def test_alembic_finds_nothing_to_change(rt: Runtime) -> None:
 
 
 @pytest.mark.parametrize("what", CATALOGUE)
-def test_the_migrated_database_is_the_described_one(what: str, rt: Runtime, blank: Runtime) -> None:
+def test_the_catalogue_of_the_migrated_database_equals_that_of_the_metadata(
+    what: str, rt: Runtime, blank: Runtime
+) -> None:
     with blank.begin() as conn:
         metadata.create_all(conn)
 
@@ -79,7 +81,7 @@ def test_the_migrated_database_is_the_described_one(what: str, rt: Runtime, blan
     assert catalogue(rt, what) == described
 
 
-def test_what_was_taken_back_can_be_applied_again(rt: Runtime) -> None:
+def test_reverted_migrations_can_be_applied_again(rt: Runtime) -> None:
     before = tables_of(rt)
 
     with rt.begin() as conn:
@@ -100,7 +102,7 @@ def test_an_empty_database_is_not_current_until_it_is_migrated(blank: Runtime) -
     assert is_current(blank)
 
 
-def test_migrating_twice_is_harmless(world: World) -> None:
+def test_migrating_a_current_database_changes_nothing(world: World) -> None:
     world.send()
     before = tables_of(world.rt)
 
@@ -111,7 +113,7 @@ def test_migrating_twice_is_harmless(world: World) -> None:
     assert world.rows("SELECT status FROM messages") == ["sent"]
 
 
-def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: NewDatabase) -> None:
+def test_of_two_concurrent_migrations_one_waits_and_does_nothing(new_database: NewDatabase) -> None:
     settings = Settings(database_url=new_database("template1"))
 
     with closing(Runtime(settings)) as one, closing(Runtime(settings)) as other, ThreadPoolExecutor(2) as pool:
@@ -121,7 +123,7 @@ def test_of_two_migrations_at_once_one_waits_and_finds_it_done(new_database: New
     assert sorted(made, key=str) == sorted([(None, head), (head, head)], key=str)
 
 
-def test_rows_from_before_holds_and_late_deliveries_are_kept_forth_and_back(world: World) -> None:
+def test_downgrading_and_upgrading_keeps_held_batches_and_messages_delivered_late(world: World) -> None:
     world.send()
     world.run("UPDATE messages SET status = 'failed', error_code = 'undelivered', final_at = now()")
     world.run("UPDATE messages SET status = 'delivered', error_code = NULL")
@@ -163,7 +165,7 @@ def _before(config: Config, subject: str) -> str:
     return next(str(each.down_revision) for each in scripts if Path(each.path).stem.endswith(subject))
 
 
-def test_opt_outs_in_an_old_form_are_folded_into_todays(rt: Runtime) -> None:
+def test_opt_outs_with_old_forms_of_numbers_are_merged_into_current_forms(rt: Runtime) -> None:
     with rt.begin() as conn:
         command.downgrade(migrations.config(conn), _before(migrations.config(conn), "_consent"))
         for phone, sender in OLD_OPT_OUTS:
@@ -195,7 +197,7 @@ SPLIT = [
 ]
 
 
-def test_a_request_keeps_which_api_it_came_through_and_by_which_operation(rt: Runtime) -> None:
+def test_the_migration_splits_and_joins_the_api_and_operation_of_requests(rt: Runtime) -> None:
     with rt.begin() as conn:
         command.downgrade(migrations.config(conn), "0013")
         for place, (door, test, *_) in enumerate(SPLIT):
@@ -225,7 +227,7 @@ ABLE = [
 ]
 
 
-def test_a_carrier_that_could_send_to_india_still_can(rt: Runtime) -> None:
+def test_carriers_that_could_send_to_india_still_can_after_the_migration(rt: Runtime) -> None:
     with rt.begin() as conn:
         command.downgrade(migrations.config(conn), _before(migrations.config(conn), "_carriers_without_dlt_ids"))
         for place, (kind, sends, _) in enumerate(ABLE):

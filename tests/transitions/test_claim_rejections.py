@@ -1,4 +1,4 @@
-"""What was permitted at acceptance and is not any more when a worker claims it is rejected, or put off."""
+"""Messages that were permitted at acceptance and are not permitted any more at their claim are rejected or deferred."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -56,7 +56,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], Code]] = {
 
 
 @pytest.mark.parametrize(("change", "code"), CHANGES.values(), ids=CHANGES)
-def test_what_changed_since_it_was_taken_in_stops_it_and_the_money_comes_back(
+def test_a_message_that_is_not_permitted_any_more_is_rejected_and_its_money_is_released(
     world: World, change: Callable[[Any], object], code: Code
 ) -> None:
     hints = paid(world, ADA, GHANA)
@@ -69,7 +69,7 @@ def test_what_changed_since_it_was_taken_in_stops_it_and_the_money_comes_back(
 
 
 @pytest.mark.parametrize("state", ["pending", "rejected", None])
-def test_a_sender_that_is_no_longer_approved_or_gone_sends_nothing(world: World, state: str | None) -> None:
+def test_a_message_whose_sender_is_not_approved_any_more_is_rejected(world: World, state: str | None) -> None:
     hints = paid(world, ADA, GHANA)
     world.run("UPDATE sender_ids SET state = %(state)s" if state else "DELETE FROM sender_ids", state=state)
 
@@ -79,7 +79,7 @@ def test_a_sender_that_is_no_longer_approved_or_gone_sends_nothing(world: World,
     assert world.balance() == 1_000_000
 
 
-def test_a_message_that_a_carrier_refused_before_has_failed_and_was_not_rejected(world: World) -> None:
+def test_a_message_that_a_carrier_refused_before_fails_instead_of_being_rejected(world: World) -> None:
     hints = paid(world, ADA)
     opt_out(world, ADA)
 
@@ -88,7 +88,7 @@ def test_a_message_that_a_carrier_refused_before_has_failed_and_was_not_rejected
     assert world.rows(STATES) == [(ADA, "failed", "released", "opted_out")]
 
 
-def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world: World) -> None:
+def test_a_message_in_quiet_hours_is_deferred_without_delaying_others_of_its_batch(world: World) -> None:
     hints = paid(world, ADA, GHANA, BEN)
     morning = quiet(world)
 
@@ -103,7 +103,7 @@ def test_at_night_a_message_is_put_off_as_it_stands_and_its_neighbours_go(world:
     assert pass_(world, [hints[0]]) == []
 
 
-def test_quiet_hours_are_judged_by_the_time_the_transition_is_given(
+def test_quiet_hours_are_checked_at_the_time_given_to_the_transition(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hints = paid(world, ADA)
@@ -121,7 +121,7 @@ def test_quiet_hours_are_judged_by_the_time_the_transition_is_given(
     assert pass_(world, [hint]) == [ADA]
 
 
-def test_a_batch_that_is_due_before_quiet_hours_are_over_is_put_off_again_and_no_attempt_is_counted(
+def test_a_batch_claimed_again_within_quiet_hours_is_deferred_again_without_counting_an_attempt(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hints = paid(world, ADA)
@@ -137,7 +137,7 @@ def test_a_batch_that_is_due_before_quiet_hours_are_over_is_put_off_again_and_no
     assert world.rows(STATES) == [(ADA, None, "held", None)]
 
 
-def test_what_would_expire_before_the_morning_is_rejected(world: World) -> None:
+def test_a_message_that_expires_before_the_end_of_quiet_hours_is_rejected(world: World) -> None:
     hints = paid(world, ADA, valid_until=world.rt.now() + timedelta(minutes=30))
     quiet(world)
 
@@ -145,7 +145,7 @@ def test_what_would_expire_before_the_morning_is_rejected(world: World) -> None:
     assert world.rows(STATES) == [(ADA, "rejected", "released", "quiet_hours")]
 
 
-def test_a_refusal_goes_before_a_night(world: World) -> None:
+def test_an_opt_out_is_checked_before_quiet_hours(world: World) -> None:
     hints = paid(world, ADA)
     quiet(world)
     opt_out(world, ADA)
@@ -154,7 +154,7 @@ def test_a_refusal_goes_before_a_night(world: World) -> None:
     assert world.rows(STATES) == [(ADA, "rejected", "released", "opted_out")]
 
 
-def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: World) -> None:
+def test_an_order_that_skips_opt_outs_skips_those_of_its_account_but_not_global_ones(world: World) -> None:
     hints = paid(world, ADA, BEN, skip_opt_outs=True) + paid(world, ADA)
     opt_out(world, ADA)
     opt_out(world, BEN, account=0)
@@ -163,7 +163,7 @@ def test_who_answers_for_it_passes_over_his_own_opt_outs_only(world: World) -> N
     assert [row[1] for row in world.rows(STATES)] == [None, "rejected", "rejected"]
 
 
-def test_what_answers_a_handset_goes_out_at_night(world: World) -> None:
+def test_a_reply_is_sent_in_spite_of_opt_outs_and_quiet_hours(world: World) -> None:
     hints = paid(world, ADA, door="reply", skip_opt_outs=True)
     opt_out(world, ADA)
     quiet(world)
@@ -171,7 +171,7 @@ def test_what_answers_a_handset_goes_out_at_night(world: World) -> None:
     assert pass_(world, hints) == [ADA]
 
 
-def test_tests_pass(world: World) -> None:
+def test_test_messages_are_not_rejected(world: World) -> None:
     hints = paid(world, ADA, test=True)
     opt_out(world, ADA)
     world.run("DELETE FROM sender_ids")
@@ -179,7 +179,7 @@ def test_tests_pass(world: World) -> None:
     assert pass_(world, hints) == [ADA]
 
 
-def test_several_batches_are_judged_each_by_its_account(world: World) -> None:
+def test_batches_of_several_accounts_are_checked_against_their_own_opt_outs(world: World) -> None:
     world.run("INSERT INTO accounts (name, currency) VALUES ('other', 'NGN')")
     world.run("INSERT INTO wallets (account_id, balance) SELECT id, 1000 FROM accounts WHERE name = 'other'")
     world.run("INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'other'")
@@ -190,7 +190,7 @@ def test_several_batches_are_judged_each_by_its_account(world: World) -> None:
     assert world.rows("SELECT account_id = %(us)s FROM messages WHERE status = 'rejected'", us=world.account) == [True]
 
 
-def test_subscribers_are_told(world: World) -> None:
+def test_a_rejection_makes_an_event_for_an_account_that_subscribes(world: World) -> None:
     world.run("UPDATE accounts SET subscribes = true")
     hints = paid(world, ADA, BEN)
     opt_out(world, ADA)
@@ -202,7 +202,7 @@ def test_subscribers_are_told(world: World) -> None:
 
 
 @pytest.mark.unsound("it is said to be sent")
-def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: World) -> None:
+def test_a_resend_to_a_number_that_opted_out_fails_as_undelivered(world: World) -> None:
     hints = paid(world, ADA)
     world.run("UPDATE messages SET status = 'sent', money = 'captured'")
     world.run("UPDATE batches SET resend_reason = 'undelivered'")
@@ -213,7 +213,7 @@ def test_what_was_sent_before_is_not_sent_once_more_to_who_opted_out(world: Worl
 
 
 @pytest.mark.unsound("it is said to be sent")
-def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: World) -> None:
+def test_a_resend_deferred_by_quiet_hours_keeps_its_reason_and_status(world: World) -> None:
     hints = paid(world, ADA)
     world.run("UPDATE messages SET status = 'sent'")
     world.run("UPDATE batches SET resend_reason = 'silence'")
@@ -224,7 +224,9 @@ def test_what_was_sent_before_and_is_put_off_stays_what_it_is(world: World) -> N
     assert world.rows(STATES) == [(ADA, "sent", "held", None)]
 
 
-def test_without_rules_one_query_is_all_there_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opt_outs_or_quiet_hours_the_check_takes_one_query(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hints = paid(world, *(f"+23480123456{n}" for n in range(10, 60)))
     asked: list[str] = []
     with world.rt.begin() as conn:

@@ -1,4 +1,4 @@
-"""Status, money and event of messages that end move together, in sets, at the time that the transition was given."""
+"""Status, money and event of messages that end change together, in sets, at the time given to the transition."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ def two_batches(world: World) -> list[list[UUID]]:
     return [found[:2], found[2:]]
 
 
-def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(world: World) -> None:
+def test_a_final_status_its_release_and_its_event_have_the_given_time(world: World) -> None:
     one, other = two_batches(world)
     at = (world.rt.now() + timedelta(days=30)).replace(microsecond=0)
 
@@ -42,7 +42,7 @@ def test_a_final_status_its_release_and_its_event_have_the_time_that_was_given(w
     assert world.balance() == 1_000_000
 
 
-def test_messages_of_many_batches_that_end_alike_take_one_statement(
+def test_messages_of_several_batches_with_the_same_end_are_updated_by_one_statement(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = two_batches(world)
@@ -60,7 +60,7 @@ def test_messages_of_many_batches_that_end_alike_take_one_statement(
 
 
 @pytest.mark.unsound("it is said to be sent")
-def test_of_messages_that_were_sent_only_the_undeliverable_end(world: World) -> None:
+def test_of_sent_messages_only_the_undelivered_end(world: World) -> None:
     one, other = two_batches(world)
     world.run("UPDATE messages SET status = 'sent', sent_at = now()")
 
@@ -73,7 +73,7 @@ def test_of_messages_that_were_sent_only_the_undeliverable_end(world: World) -> 
     assert world.rows(query, ids=other) == [("failed", "released", "undelivered")]
 
 
-def test_a_code_that_the_lifecycle_does_not_know_of_a_move_is_refused(world: World) -> None:
+def test_an_error_code_that_the_lifecycle_does_not_allow_is_refused(world: World) -> None:
     one, _ = two_batches(world)
 
     with pytest.raises(AssertionError), world.rt.begin() as conn:
@@ -82,7 +82,7 @@ def test_a_code_that_the_lifecycle_does_not_know_of_a_move_is_refused(world: Wor
     assert world.rows("SELECT DISTINCT status FROM messages") == [None]
 
 
-def test_no_transition_and_no_move_of_a_message_reads_the_databases_clock() -> None:
+def test_transitions_and_message_moves_do_not_read_the_databases_clock() -> None:
     root = Path(pipeline.__file__).parent
     files = [*(root / "transitions").glob("*.py"), root / "store" / "message_moves.py"]
 

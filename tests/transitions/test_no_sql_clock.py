@@ -36,7 +36,7 @@ def clocks(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PIPELINE).as_posix())
-def test_the_time_of_a_change_is_given_by_the_caller(path: Path) -> None:
+def test_transitions_and_event_writers_contain_no_sql_clock(path: Path) -> None:
     assert list(clocks(ast.parse(path.read_text("utf-8")))) == []
 
 
@@ -48,12 +48,12 @@ def test_the_time_of_a_change_is_given_by_the_caller(path: Path) -> None:
         'def move(conn):\n    """Move."""\n    conn.exec_driver_sql("SELECT CURRENT_TIMESTAMP")',
     ],
 )
-def test_a_clock_in_sql_would_be_noticed(code: str) -> None:
+def test_an_sql_clock_in_a_string_is_detected(code: str) -> None:
     assert list(clocks(ast.parse(code)))
 
 
 @pytest.mark.parametrize(
     "code", ['"""Never by now()."""', "now = rt.now()", '_SQL = "SELECT %(now)s"', '_SQL = "SELECT current_state"']
 )
-def test_what_only_looks_like_a_clock_in_sql_is_none(code: str) -> None:
+def test_text_that_only_resembles_an_sql_clock_is_not_reported(code: str) -> None:
     assert list(clocks(ast.parse(code))) == []

@@ -1,4 +1,4 @@
-"""However many messages a portion or a call of a carrier has, they are moved by the same few statements."""
+"""The number of statements does not depend on how many messages a portion or a receipt call has."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,11 +53,13 @@ def test_many_messages_take_as_many_statements_as_few(world: World, work: Callab
 
 
 @pytest.mark.parametrize("work", [delivering, booking])
-def test_where_no_account_wants_events_none_is_looked_for(world: World, work: Callable[[Any, int], list[str]]) -> None:
+def test_without_subscribing_accounts_no_statement_writes_events(
+    world: World, work: Callable[[Any, int], list[str]]
+) -> None:
     assert _RECORD not in work(world, FEW)
 
 
-def test_a_receipt_of_a_message_whose_money_is_not_held_moves_no_money(world: World) -> None:
+def test_receipts_of_messages_without_held_money_move_no_money(world: World) -> None:
     run = booking(world, FEW)
 
     assert message_moves._END in run

@@ -1,4 +1,4 @@
-"""Issue: keys whose settings fit their API, and events written for as long as a key may want them."""
+"""API keys: their settings fit their API, and events are written as long as a key needs them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -65,14 +65,14 @@ def callback(world: World, key: IssuedKey) -> None:
         (Vendor.WEBEX, {"recipient_burst": 5}, "recipient_burst"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named_before_anything_is_done(
+def test_an_invalid_setting_of_a_key_is_refused_by_name_without_database_access(
     nowhere: Runtime, dialect: Vendor, settings_: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"'{name}'"):
         issue(nowhere, "acme", dialect, settings=settings_)
 
 
-def test_settings_are_kept_as_they_fit(world: World) -> None:
+def test_the_settings_of_a_key_are_stored_as_the_types_of_its_api(world: World) -> None:
     issue(world.rt, "acme", Vendor.SOLARIS, settings={"sender": 811, "rate": 2.5})
 
     [row] = list_keys(world.rt, "acme")
@@ -82,7 +82,7 @@ def test_settings_are_kept_as_they_fit(world: World) -> None:
 # Events --------------------------------------------------------------------------------------------------------
 
 
-def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: World) -> None:
+def test_events_are_written_until_the_last_key_that_needs_them_is_revoked(world: World) -> None:
     first, second = (issue(world.rt, "acme", Vendor.TELESIGN) for _ in range(2))
     other = issue(world.rt, "acme", Vendor.ROBASE)
     with_all = subscribes(world)
@@ -95,7 +95,7 @@ def test_events_are_written_until_the_last_key_that_wants_them_is_void(world: Wo
     assert [with_all, with_one, subscribes(world)] == [True, True, False]
 
 
-def test_an_endpoint_wants_them_still(world: World) -> None:
+def test_revoking_the_last_key_does_not_stop_events_while_a_webhook_endpoint_exists(world: World) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
     webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
 
@@ -104,7 +104,7 @@ def test_an_endpoint_wants_them_still(world: World) -> None:
     assert subscribes(world)
 
 
-def test_a_callback_that_was_promised_outlives_its_key(world: World) -> None:
+def test_events_of_a_promised_callback_are_written_after_its_key_is_revoked(world: World) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
     callback(world, key)
 
@@ -117,7 +117,7 @@ def test_a_callback_that_was_promised_outlives_its_key(world: World) -> None:
     assert [promised, subscribes(world)] == [True, False]
 
 
-def test_the_clock_leaves_those_alone_who_want_to_hear(world: World) -> None:
+def test_maintenance_does_not_unsubscribe_an_account_whose_key_needs_events(world: World) -> None:
     issue(world.rt, "acme", Vendor.TELESIGN)
 
     maintain(world.rt)
@@ -125,7 +125,7 @@ def test_the_clock_leaves_those_alone_who_want_to_hear(world: World) -> None:
     assert subscribes(world)
 
 
-def test_a_key_that_is_not_there_changes_nothing(world: World) -> None:
+def test_revoking_an_unknown_key_changes_nothing(world: World) -> None:
     key = issue(world.rt, "acme", Vendor.TELESIGN)
 
     with pytest.raises(NotFound, match="has no key"):

@@ -8,7 +8,7 @@ def broken(world: World) -> set[str]:
     return {finding.name for finding in audit(world.rt) if finding.broken}
 
 
-def test_a_sound_system_breaks_nothing(world: World) -> None:
+def test_the_audit_finds_no_violation_in_a_consistent_database(world: World) -> None:
     world.add_carrier("alpha", {"numbers": {"07": "refuse_transient", "08": "refuse:1", "09": "silent"}})
     world.add_carrier("beta", rank=2)
     world.send(*(f"+23480123456{n:02}" for n in range(20)))
@@ -32,7 +32,7 @@ def test_a_sound_system_breaks_nothing(world: World) -> None:
         pytest.param("UPDATE batches SET send_at = now() + interval '1 hour'", "I8", id="sent too early"),
     ],
 )
-def test_the_audit_notices(world: World, tampering: str, names: str) -> None:
+def test_the_audit_finds_each_kind_of_tampering(world: World, tampering: str, names: str) -> None:
     world.send()
     world.run("DROP TRIGGER batch_moves ON batches")
 
@@ -41,7 +41,7 @@ def test_the_audit_notices(world: World, tampering: str, names: str) -> None:
     assert names in broken(world)
 
 
-def test_an_attempt_of_no_message_is_noticed(world: World) -> None:
+def test_the_audit_finds_an_attempt_without_a_message(world: World) -> None:
     world.send()
     world.run(
         "INSERT INTO provider_attempts SELECT gen_random_uuid(), 1, carrier, batch_id, 1, outcome, NULL, NULL, NULL,"

@@ -77,7 +77,7 @@ def by_anna() -> Iterator[None]:
     acting.reset(before)
 
 
-def test_every_table_is_audited_or_said_not_to_be(world: World) -> None:
+def test_every_table_is_either_audited_or_listed_as_unaudited(world: World) -> None:
     audited = set(world.rows("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audited'"))
 
     assert audited & set().union(*UNAUDITED.values()) == set()
@@ -166,7 +166,7 @@ def test_each_kind_of_configuration_is_entered(
     assert entry["actor"] == "anna"
 
 
-def test_what_is_deleted_stays_readable(world: World, entries: Entries, by_anna: None) -> None:
+def test_an_entry_of_a_deletion_shows_the_deleted_values(world: World, entries: Entries, by_anna: None) -> None:
     opt_out(world.rt, "acme", "+2348012345678", "ACME")
     opt_in(world.rt, "acme", "+2348012345678", "ACME")
 
@@ -176,7 +176,7 @@ def test_what_is_deleted_stays_readable(world: World, entries: Entries, by_anna:
     assert removed["before"] == {"sender": "ACME", "class": "", "source": "operator"}
 
 
-def test_networks_that_are_reassigned_are_entered(world: World, entries: Entries, by_anna: None) -> None:
+def test_changed_networks_of_number_prefixes_are_entered(world: World, entries: Entries, by_anna: None) -> None:
     set_networks(world.rt, {"234803": "621-30", "234805": "621-50"})
     set_networks(world.rt, {"234803": "621-30", "234805": "621-30"})
 
@@ -186,7 +186,7 @@ def test_networks_that_are_reassigned_are_entered(world: World, entries: Entries
     ]
 
 
-def test_an_import_of_opt_outs_is_one_entry_and_what_was_known_is_none(
+def test_an_import_of_opt_outs_makes_one_entry_and_a_repeated_import_none(
     world: World, entries: Entries, by_anna: None
 ) -> None:
     numbers = [f"+23480123456{place:02}" for place in range(50)]
@@ -230,7 +230,7 @@ def test_no_secret_is_entered(world: World, entries: Entries, by_anna: None) -> 
         assert word not in str(found)
 
 
-def test_traffic_has_no_entries(world: World, entries: Entries) -> None:
+def test_messages_receipts_and_opt_outs_by_stop_make_no_entries(world: World, entries: Entries) -> None:
     world.send()
     world.run("UPDATE carriers SET balance = '7', balance_at = now(), receipt_seconds = 3")
     moment = world.rt.now()
@@ -256,14 +256,16 @@ def test_a_cancellation_is_entered(world: World, entries: Entries, by_anna: None
     assert entry["after"] == {"cancelled": 1, "messages": [str(message)]}
 
 
-def test_a_change_by_the_product_itself_is_the_systems(world: World, entries: Entries) -> None:
+def test_a_change_by_the_product_itself_has_the_system_as_actor(world: World, entries: Entries) -> None:
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED, "its balance is low")
 
     [entry] = entries()
     assert (entry["actor_kind"], entry["action"]) == ("system", "update")
 
 
-def test_a_change_by_a_database_user_is_entered_as_his(world: World, entries: Entries) -> None:
+def test_a_change_by_a_database_user_has_the_database_as_actor_and_its_application_as_origin(
+    world: World, entries: Entries
+) -> None:
     url = world.rt.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, application_name="psql") as conn:
         conn.execute("UPDATE prices SET per_segment = 1")
@@ -274,7 +276,7 @@ def test_a_change_by_a_database_user_is_entered_as_his(world: World, entries: En
     assert (entry["before"], entry["after"]) == ({"per_segment": 400}, {"per_segment": 1})
 
 
-def test_an_actors_name_is_only_a_name(world: World, entries: Entries) -> None:
+def test_special_characters_in_an_actors_name_are_stored_literally(world: World, entries: Entries) -> None:
     odd = Actor(ActorKind.OS_USER, "o'brien", "h\\'; DROP TABLE prices; --", "price set", "”x")
     before = acting.set(odd)
     try:
@@ -321,7 +323,7 @@ def test_entries_are_read_page_by_page(world: World) -> None:
 
 
 @pytest.mark.parametrize("sought", [{}, {"account": 1}, {"table": "prices"}, {"table": "prices", "before": 10_000}])
-def test_the_log_is_read_by_its_indexes(world: World, sought: dict[str, Any]) -> None:
+def test_a_query_of_the_log_uses_an_index(world: World, sought: dict[str, Any]) -> None:
     world.run(
         """
         INSERT INTO audit_log (at, actor_kind, actor, origin, action, subject_table, subject, account_id)

@@ -1,4 +1,4 @@
-"""How carriers are: what they have to do, what became of it, and whether they are ill."""
+"""The status of carriers: queued messages, outcomes, receipts and open circuit breakers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,14 +20,14 @@ def of(world: World, name: str, over: timedelta = QUARTER) -> CarrierStatus:
     return found
 
 
-def test_a_carrier_that_did_nothing_is_well(world: World) -> None:
+def test_an_unused_carrier_is_active_without_open_breakers_or_outcomes(world: World) -> None:
     found = of(world, "alpha")
 
     assert (found.state, found.reason, found.illnesses, found.segments_per_second) == ("active", None, [], None)
     assert (found.waiting, found.outcomes, found.receipts, found.last_receipt) == ({}, {}, {}, None)
 
 
-def test_attempts_and_receipts_of_the_last_while_are_told_by_carrier(world: World) -> None:
+def test_recent_attempts_and_receipts_are_counted_per_carrier(world: World) -> None:
     world.add_carrier("alpha", {"hang_up": 1}, route="NG")
     world.add_carrier("beta", {"refuse": 1}, route="DE")
     world.send("+2348012345678", "+2348012345679")
@@ -48,7 +48,7 @@ def test_attempts_and_receipts_of_the_last_while_are_told_by_carrier(world: Worl
 
 
 @pytest.mark.unsound("its attempts are moved to another message")
-def test_what_was_done_lately_of_a_campaign_that_was_accepted_long_ago_is_told(world: World) -> None:
+def test_recent_attempts_of_messages_accepted_days_ago_are_counted(world: World) -> None:
     world.send("+2348012345678", "+2348012345679", "+2348012345670")
     old = ids.new_ids(datetime.now(UTC) - timedelta(days=3), 0)
     for place, now in enumerate(world.rows("SELECT id FROM messages ORDER BY id")):
@@ -66,13 +66,13 @@ def test_what_was_done_lately_of_a_campaign_that_was_accepted_long_ago_is_told(w
     assert of(world, "alpha", timedelta(hours=4)).outcomes == {Outcome.UNKNOWN: 1, Outcome.ACCEPTED: 2}
 
 
-def test_what_waits_for_a_carrier_is_told_by_its_state(world: World) -> None:
+def test_messages_that_wait_for_a_carrier_are_counted_by_batch_status(world: World) -> None:
     world.pay(world.submit(world.order("+2348012345678", "+2348012345679"), world.order()))
 
     assert of(world, "alpha").waiting == {BatchStatus.QUEUED: Waiting(batches=1, messages=3)}
 
 
-def test_an_ill_carrier_is_told_with_its_countries(world: World) -> None:
+def test_open_breakers_of_a_carrier_and_of_its_countries_are_shown(world: World) -> None:
     circuit_breakers.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50), "alphabet": (0, 50)})
 
     found = of(world, "alpha")
@@ -80,7 +80,7 @@ def test_an_ill_carrier_is_told_with_its_countries(world: World) -> None:
     assert [each.word for each in found.illnesses or []] == ["alpha", "alpha/NG"]
 
 
-def test_who_is_resumed_by_hand_is_well_at_once(world: World) -> None:
+def test_resuming_a_carrier_closes_its_breakers(world: World) -> None:
     set_carrier_state(world.rt, "alpha", CarrierState.DRAINED, "it smells")
     circuit_breakers.report(world.rt.valkey, {"alpha": (0, 50), "alpha/NG": (0, 50)})
     drained = of(world, "alpha")
@@ -92,7 +92,7 @@ def test_who_is_resumed_by_hand_is_well_at_once(world: World) -> None:
     assert (found.state, found.reason, found.illnesses) == ("active", None, [])
 
 
-def test_a_pace_is_set_and_stays_until_it_is_taken_away(world: World) -> None:
+def test_a_pace_stays_set_until_it_is_set_to_zero(world: World) -> None:
     rates = []
     for step in (
         lambda: set_carrier(world.rt, "beta", "simulated", {}, None, 12.5),
@@ -110,12 +110,12 @@ def test_a_pace_is_set_and_stays_until_it_is_taken_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("pace", [-1, 0.01, 1e9, float("nan")])
-def test_a_pace_is_within_reason(world: World, pace: float) -> None:
+def test_a_pace_out_of_bounds_is_refused(world: World, pace: float) -> None:
     with pytest.raises(InvalidInput, match=r"a pace is 0\.1 to 1e"):
         adjust_carrier(world.rt, "alpha", None, pace)
 
 
-def test_a_carrier_that_is_not_there_is_said_so(world: World) -> None:
+def test_an_unknown_carrier_is_refused_by_name(world: World) -> None:
     with pytest.raises(NotFound, match="there is no carrier 'nobody'"):
         carrier_statuses(world.rt, QUARTER, "nobody")
     with pytest.raises(NotFound, match="there is no carrier 'nobody'"):

@@ -1,4 +1,4 @@
-"""Why a message went by which carrier: what a choice hung on is kept, and the choice can be made again."""
+"""Why a message went to which carrier: the routing snapshot of a choice is stored, and the choice can be repeated."""
 
 import random
 from collections import Counter
@@ -28,7 +28,7 @@ def reasons(decision: Any) -> dict[str, RouteLoss | None]:
     return {each.route.carrier: each.loss for each in decision.candidates}
 
 
-def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: World) -> None:
+def test_each_choice_of_carrier_is_explained_with_why_other_routes_were_not_chosen(world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient:21": 1})
     world.add_carrier("beta", rank=2)
     world.add_carrier("gamma", rank=3)
@@ -47,7 +47,7 @@ def test_each_turn_of_a_message_is_told_with_why_the_others_lost(world: World) -
     assert [each["outcome"] for each in second.attempts] == ["accepted"]
 
 
-def test_what_changed_since_changes_nothing_of_the_past(world: World) -> None:
+def test_later_changes_of_routes_and_networks_do_not_change_the_explanation(world: World) -> None:
     set_networks(world.rt, {"234801": "621-20"})
     set_route(world.rt, "621-20", "alpha", cost=4200, currency="EUR")
     [id_] = message_ids(world.send())
@@ -68,7 +68,7 @@ def test_what_changed_since_changes_nothing_of_the_past(world: World) -> None:
     ]
 
 
-def test_a_test_message_was_no_choice(world: World) -> None:
+def test_a_test_message_has_no_routing_decision(world: World) -> None:
     [id_] = message_ids(world.send(test=True))
 
     found = explain(world.rt, id_)
@@ -80,7 +80,7 @@ def test_a_test_message_was_no_choice(world: World) -> None:
     assert world.rows("SELECT count(routing_snapshot_id) FROM batches") == [0]
 
 
-def test_what_nobody_knows_is_not_explained(world: World) -> None:
+def test_an_unknown_message_has_no_explanation(world: World) -> None:
     assert explain(world.rt, world.rt.new_ids()) is None
 
 
@@ -95,7 +95,7 @@ def test_a_message_is_found_by_the_beginning_of_its_id(world: World) -> None:
             find(world.rt, word)
 
 
-def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: World) -> None:
+def test_a_preview_shows_the_carrier_of_a_message_and_sends_nothing(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
     set_route(world.rt, "NG", "beta")
 
@@ -111,7 +111,7 @@ def test_where_a_message_would_go_is_told_and_nothing_is_sent(world: World) -> N
         foresee(world.rt, "nobody", "+2348012345678", "ACME", "")
 
 
-def test_a_situation_is_kept_once_however_many_messages_it_decides(world: World) -> None:
+def test_one_routing_snapshot_is_stored_for_many_messages(world: World) -> None:
     for _ in range(3):
         world.send("+2348012345678", "+447400123456")
     other = Runtime(world.rt.settings)
@@ -124,7 +124,7 @@ def test_a_situation_is_kept_once_however_many_messages_it_decides(world: World)
     assert world.rows("SELECT DISTINCT routing_snapshot_id FROM batches") == [again]
 
 
-def test_accounts_without_routes_of_their_own_share_a_situation(world: World) -> None:
+def test_accounts_without_routes_of_their_own_share_a_routing_snapshot(world: World) -> None:
     with world.rt.begin() as conn:
         others = [accounts.create(conn, f"other{number}", "NGN") or 0 for number in range(3)]
     set_route(world.rt, "*", "alpha", account="other0")
@@ -138,7 +138,7 @@ def test_accounts_without_routes_of_their_own_share_a_situation(world: World) ->
     assert len(set(digests)) == 3
 
 
-def test_a_situation_that_was_rolled_back_is_kept_the_next_time(world: World) -> None:
+def test_a_routing_snapshot_that_was_rolled_back_is_stored_the_next_time(world: World) -> None:
     rt = world.rt
     for _ in range(2):
         with pytest.raises(KeyError), rt.begin() as conn:  # noqa: PT012
@@ -154,7 +154,7 @@ def test_a_situation_that_was_rolled_back_is_kept_the_next_time(world: World) ->
         assert routing_snapshot.read(conn, [kept]).keys() == {kept}
 
 
-def test_an_open_breaker_is_part_of_the_situation_of_those_whom_it_concerns(world: World) -> None:
+def test_an_open_breaker_is_part_of_the_snapshot_only_if_its_carrier_has_routes(world: World) -> None:
     world.add_carrier("beta", rank=2)
 
     with world.rt.read_only() as conn:
@@ -167,7 +167,7 @@ def test_an_open_breaker_is_part_of_the_situation_of_those_whom_it_concerns(worl
     assert table["stranger", "stranger/NG"] is table[()]
 
 
-def test_a_thousand_past_decisions_come_out_as_they_did(world: World) -> None:
+def test_a_thousand_past_routing_decisions_are_reproduced(world: World) -> None:
     lot = random.Random(7)
     _many_carriers(world)
     world.rt.snapshots.FRESH = 0.0

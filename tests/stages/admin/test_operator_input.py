@@ -1,4 +1,4 @@
-"""What an operator may set, and what is refused to him in words."""
+"""What an operator may set, and the messages of what is refused."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -50,7 +50,7 @@ def test_a_new_account_has_an_empty_wallet_and_may_send(rt: Runtime) -> None:
     }
 
 
-def test_a_name_is_given_once(rt: Runtime) -> None:
+def test_an_account_name_that_exists_is_refused(rt: Runtime) -> None:
     create_account(rt, "acme", "EUR")
 
     with pytest.raises(AlreadyExists, match="there is an account 'acme' already"):
@@ -58,18 +58,18 @@ def test_a_name_is_given_once(rt: Runtime) -> None:
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "E1R", "€", "SEG", "ЕUR"])
-def test_a_currency_has_the_form_of_iso_4217_and_is_not_the_unit_of_quota(nowhere: Runtime, currency: str) -> None:
+def test_a_currency_must_be_a_code_as_in_iso_4217_and_not_the_unit_of_quota(nowhere: Runtime, currency: str) -> None:
     with pytest.raises(InvalidInput, match="is not a currency"):
         create_account(nowhere, "acme", currency)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a/b", "a\n", "x" * 65])
-def test_an_account_s_name_is_a_plain_word(nowhere: Runtime, name: str) -> None:
+def test_an_invalid_account_name_is_refused(nowhere: Runtime, name: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be an account's name"):
         create_account(nowhere, name, "EUR")
 
 
-def test_money_and_quota_add_up_and_the_ledger_explains_them(rt: Runtime) -> None:
+def test_top_ups_and_grants_are_added_and_the_audit_holds(rt: Runtime) -> None:
     create_account(rt, "acme", "EUR", credit_limit=50)
 
     assert top_up(rt, "acme", 500, "by card") == 500
@@ -82,14 +82,14 @@ def test_money_and_quota_add_up_and_the_ledger_explains_them(rt: Runtime) -> Non
 
 
 @pytest.mark.parametrize("amount", [0, -1, 10**16])
-def test_nothing_is_added_that_is_no_amount(nowhere: Runtime, amount: int) -> None:
+def test_a_top_up_or_grant_that_is_not_positive_or_too_large_is_refused(nowhere: Runtime, amount: int) -> None:
     with pytest.raises(InvalidInput, match="minor units"):
         top_up(nowhere, "acme", amount, "")
     with pytest.raises(InvalidInput, match="segments"):
         grant(nowhere, "acme", amount, "")
 
 
-def test_a_credit_limit_never_ends_above_the_debt(world: World) -> None:
+def test_a_credit_limit_below_the_current_debt_is_refused(world: World) -> None:
     set_credit_limit(world.rt, "acme", 1_000_000)
     world.run("UPDATE wallets SET balance = -500")
 
@@ -99,12 +99,12 @@ def test_a_credit_limit_never_ends_above_the_debt(world: World) -> None:
 
 
 @pytest.mark.parametrize("sender", ["", "TwelveLetters", "ACME!", "+", "12", "АСМЕ"])
-def test_a_sender_that_no_phone_could_show_is_refused(nowhere: Runtime, sender: str) -> None:
+def test_an_invalid_sender_is_refused(nowhere: Runtime, sender: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be a sender"):
         set_sender(nowhere, "acme", sender)
 
 
-def test_a_sender_s_state_changes(rt: Runtime) -> None:
+def test_the_state_of_a_sender_can_be_changed(rt: Runtime) -> None:
     create_account(rt, "acme", "EUR")
     set_sender(rt, "acme", "ACME", SenderState.PENDING)
     set_sender(rt, "acme", "ACME")
@@ -113,7 +113,7 @@ def test_a_sender_s_state_changes(rt: Runtime) -> None:
     assert account(rt)["senders"] == {"12345": "rejected", "ACME": "approved"}
 
 
-def test_a_suspended_account_sends_nothing_until_it_is_resumed(world: World) -> None:
+def test_orders_of_a_suspended_account_are_refused_until_it_is_resumed(world: World) -> None:
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
     refused = world.send("+2348012345678")
     set_account_state(world.rt, "acme", AccountState.ACTIVE)
@@ -123,7 +123,7 @@ def test_a_suspended_account_sends_nothing_until_it_is_resumed(world: World) -> 
     assert not taken.refusals
 
 
-def test_a_template_is_written_and_written_anew(world: World) -> None:
+def test_setting_a_template_again_replaces_its_text(world: World) -> None:
     first = set_template(world.rt, "acme", "ride", "Your ride ${eta}")
     again = set_template(world.rt, "acme", "ride", "Your ride: ${eta}")
 
@@ -133,12 +133,12 @@ def test_a_template_is_written_and_written_anew(world: World) -> None:
 
 
 @pytest.mark.parametrize(("slug", "body"), [("a b", "x"), ("", "x"), ("a", " "), ("a", "x" * 1601), ("a", "x\x00")])
-def test_a_template_has_a_name_and_a_text_that_fits(nowhere: Runtime, slug: str, body: str) -> None:
+def test_a_template_with_an_invalid_name_or_text_is_refused(nowhere: Runtime, slug: str, body: str) -> None:
     with pytest.raises(InvalidInput, match="template"):
         set_template(nowhere, "acme", slug, body)
 
 
-def test_an_account_s_own_price_is_in_its_currency(world: World) -> None:
+def test_a_price_of_an_account_is_in_the_accounts_currency(world: World) -> None:
     assert set_price(world.rt, "NG", None, 300, "acme") == "NGN"
     assert set_price(world.rt, "234803", "NGN", 0, None) == "NGN"
 
@@ -150,7 +150,7 @@ def test_an_account_s_own_price_is_in_its_currency(world: World) -> None:
         set_price(world.rt, "NG", "NGN", -1, None)
 
 
-def test_of_the_prices_only_those_in_force_are_listed(world: World) -> None:
+def test_only_prices_in_force_are_listed(world: World) -> None:
     set_price(world.rt, "NG", "NGN", 300, "acme")
     set_price(world.rt, "NG", "NGN", 350, "acme")
 
@@ -160,7 +160,7 @@ def test_of_the_prices_only_those_in_force_are_listed(world: World) -> None:
 
 
 @pytest.mark.parametrize("destination", ["", "ng", "NGA", "+234", "N1", "**", "2 3"])
-def test_a_destination_is_digits_a_country_or_everywhere(nowhere: Runtime, destination: str) -> None:
+def test_a_destination_must_be_digits_a_country_or_an_asterisk(nowhere: Runtime, destination: str) -> None:
     with pytest.raises(InvalidInput, match="is not a destination"):
         set_price(nowhere, destination, "NGN", 1, None)
     with pytest.raises(InvalidInput, match="is not a destination"):
@@ -181,14 +181,14 @@ def test_a_destination_is_digits_a_country_or_everywhere(nowhere: Runtime, desti
         ("delta", "simulated", {"script": {"refuse": 2}}, ConfigurationError, "more than 1"),
     ],
 )
-def test_a_carrier_that_nobody_could_speak_to_is_refused(
+def test_a_carrier_with_an_invalid_name_kind_or_setting_is_refused(
     nowhere: Runtime, name: str, kind: str, given: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         set_carrier(nowhere, name, kind, given)
 
 
-def test_a_carrier_is_added_routed_paused_and_resumed(world: World) -> None:
+def test_a_new_carrier_gets_messages_by_its_route_except_while_it_is_drained(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {})
     set_route(world.rt, "NG", "beta", account="acme")
     set_carrier_state(world.rt, "beta", CarrierState.DRAINED)
@@ -199,7 +199,7 @@ def test_a_carrier_is_added_routed_paused_and_resumed(world: World) -> None:
     assert world.rows("SELECT carrier FROM provider_attempts ORDER BY message_id") == ["alpha", "beta"]
 
 
-def test_routes_are_listed_and_taken_away(world: World) -> None:
+def test_routes_are_listed_and_dropped(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=2, weight=7, account="acme")
 
     lines = [(row["account"], row["destination"], row["rank"], row["weight"]) for row in list_routes(world.rt)]
@@ -212,12 +212,12 @@ def test_routes_are_listed_and_taken_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("options", [{"rank": -1}, {"rank": 1001}, {"weight": -1}, {"weight": 10_001}])
-def test_a_route_has_a_rank_and_a_weight_within_bounds(nowhere: Runtime, options: dict[str, Any]) -> None:
+def test_a_rank_or_weight_of_a_route_out_of_bounds_is_refused(nowhere: Runtime, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="whole number"):
         set_route(nowhere, "NG", "alpha", **options)
 
 
-def test_what_is_not_there_is_said_by_name(world: World) -> None:
+def test_an_unknown_account_or_carrier_is_refused_by_name(world: World) -> None:
     rt = world.rt
 
     for asked in (
@@ -232,7 +232,7 @@ def test_what_is_not_there_is_said_by_name(world: World) -> None:
             asked()
 
 
-def test_an_account_subscribes_to_its_events(world: World) -> None:
+def test_events_are_written_only_while_the_account_subscribes(world: World) -> None:
     subscribe(world.rt, "acme", True)
     world.send("+2348012345678")
     subscribe(world.rt, "acme", False)

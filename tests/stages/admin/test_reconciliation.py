@@ -1,4 +1,4 @@
-"""The carriers' own records beside ours."""
+"""Reconciliation: the carriers' records are compared with our attempts."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -21,7 +21,7 @@ def compare(world: World, taken: list[CarrierRecord]) -> RecordDifference:
     return reconcile(world.rt, taken, ["alpha"], LONG_AGO)
 
 
-def test_two_records_of_the_same_agree(world: World) -> None:
+def test_equal_records_have_no_differences(world: World) -> None:
     world.send("+2348012345678", "+2348012345679")
 
     found = compare(world, statement(world))
@@ -30,7 +30,7 @@ def test_two_records_of_the_same_agree(world: World) -> None:
     assert found.sound
 
 
-def test_a_message_taken_that_we_have_no_attempt_of_is_found(world: World) -> None:
+def test_a_message_in_the_carriers_record_without_an_attempt_is_found(world: World) -> None:
     world.send("+2348012345678")
 
     found = compare(world, [*statement(world), CarrierRecord(uuid4(), "alpha", "x1")])
@@ -38,7 +38,7 @@ def test_a_message_taken_that_we_have_no_attempt_of_is_found(world: World) -> No
     assert (found.unrecorded, found.sound) == (1, False)
 
 
-def test_an_attempt_the_carrier_does_not_know_is_found(world: World) -> None:
+def test_an_attempt_missing_from_the_carriers_record_is_found(world: World) -> None:
     world.send("+2348012345678", "+2348012345679")
 
     found = compare(world, statement(world)[:1])
@@ -46,7 +46,7 @@ def test_an_attempt_the_carrier_does_not_know_is_found(world: World) -> None:
     assert (found.unreported, found.sound) == (1, False)
 
 
-def test_a_message_taken_twice_without_doubt_is_found(world: World) -> None:
+def test_a_message_that_two_carriers_accepted_without_an_unknown_outcome_is_found(world: World) -> None:
     world.send("+2348012345678")
     [taken] = statement(world)
 
@@ -56,7 +56,7 @@ def test_a_message_taken_twice_without_doubt_is_found(world: World) -> None:
 
 
 @pytest.mark.unsound("its batch is said to be sent once more")
-def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: World) -> None:
+def test_a_resent_message_may_be_accepted_twice(world: World) -> None:
     world.send("+2348012345678")
     [taken] = statement(world)
     world.run("UPDATE batches SET resend_reason = 'undelivered'")
@@ -66,7 +66,7 @@ def test_a_message_sent_once_more_on_purpose_may_be_taken_twice(world: World) ->
     assert (found.duplicates, found.unflagged) == (1, 0)
 
 
-def test_a_message_in_doubt_may_have_been_taken(world: World) -> None:
+def test_a_message_with_an_unknown_outcome_may_be_in_the_carriers_record(world: World) -> None:
     world.add_carrier("alpha", {"silent": 1})
     answer = world.send("+2348012345678")
 
@@ -75,7 +75,7 @@ def test_a_message_in_doubt_may_have_been_taken(world: World) -> None:
     assert found.sound
 
 
-def test_carriers_that_did_not_speak_are_left_alone(world: World) -> None:
+def test_carriers_without_a_record_are_not_compared(world: World) -> None:
     world.send("+2348012345678")
 
     assert reconcile(world.rt, [], [], LONG_AGO).sound

@@ -1,4 +1,4 @@
-"""What is shown of messages that were sent once more."""
+"""What is shown of resent messages."""
 
 import pytest
 
@@ -21,7 +21,7 @@ UNKNOWN, NOT_WRITTEN = Outcome.UNKNOWN, Outcome.NOT_WRITTEN
         ({"alpha": [NOT_WRITTEN]}, "blind", [(None, False), (None, False), ("undelivered", True)]),
     ],
 )
-def test_each_attempt_says_whether_the_recipient_may_have_it_twice(
+def test_each_attempt_shows_whether_it_may_be_a_duplicate(
     stage: Stage, answers: dict[str, list[Outcome]], ability: str, expected: list[tuple[str | None, bool]]
 ) -> None:
     for name in ("alpha", "beta", "gamma"):
@@ -44,7 +44,7 @@ def test_each_attempt_says_whether_the_recipient_may_have_it_twice(
 
 
 @pytest.mark.parametrize("limit", [None, 1000])
-def test_choices_that_were_made_once_more_can_be_made_again(stage: Stage, limit: int | None) -> None:
+def test_the_choice_of_carrier_for_a_resend_is_reproduced(stage: Stage, limit: int | None) -> None:
     stage.set(resend_cost=limit)
     stage.carrier("alpha", UNKNOWN)
     stage.carrier("beta", cost=2000)

@@ -51,7 +51,7 @@ def test_a_version_ends_where_the_next_begins(world: World) -> None:
     assert [row[0] for row in versions(world.rt)] == [2]
 
 
-def test_a_version_to_come_is_in_force_from_its_moment_on(world: World) -> None:
+def test_a_planned_version_is_in_force_from_its_start_to_its_end(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=1)
     set_route(world.rt, "NG", "alpha", rank=2, from_at=SOON, until_at=LATER)
 
@@ -69,28 +69,28 @@ def test_a_version_to_come_is_in_force_from_its_moment_on(world: World) -> None:
     assert in_force(world) == [("*", 1)]
 
 
-def test_a_version_lasts_no_longer_than_until_the_one_that_was_planned(world: World) -> None:
+def test_a_version_ends_where_a_planned_version_begins(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=9, from_at=SOON)
     set_route(world.rt, "NG", "alpha", rank=1)
 
     assert [(row[0], row[2], row[4]) for row in versions(world.rt)] == [(1, "in force", SOON), (9, "to come", None)]
 
 
-def test_a_planned_version_can_be_planned_otherwise(world: World) -> None:
+def test_a_planned_version_can_be_replaced(world: World) -> None:
     set_route(world.rt, "NG", "alpha", rank=9, from_at=SOON)
     set_route(world.rt, "NG", "alpha", rank=8, weight=0, from_at=SOON)
 
     assert [row[:3] for row in versions(world.rt, over=True)] == [(8, 0, "to come")]
 
 
-def test_saying_the_same_again_makes_no_version(world: World) -> None:
+def test_setting_the_same_route_again_makes_no_version(world: World) -> None:
     for _ in range(3):
         set_route(world.rt, "NG", "alpha", rank=2, cost=4200, currency="EUR")
 
     assert len(versions(world.rt, over=True)) == 1
 
 
-def test_a_dropped_route_ends_now_and_has_no_version_to_come(world: World) -> None:
+def test_dropping_a_route_ends_its_version_now_and_deletes_planned_versions(world: World) -> None:
     set_route(world.rt, "NG", "alpha")
     set_route(world.rt, "NG", "alpha", rank=2, from_at=SOON)
 
@@ -101,7 +101,7 @@ def test_a_dropped_route_ends_now_and_has_no_version_to_come(world: World) -> No
         drop_route(world.rt, "NG", "alpha")
 
 
-def test_two_operators_at_once_leave_one_version_in_force(world: World) -> None:
+def test_concurrent_changes_of_a_route_leave_one_version_in_force(world: World) -> None:
     runtimes = [Runtime(world.rt.settings) for _ in range(4)]
 
     def change(rt: Runtime, rank: int) -> None:
@@ -129,12 +129,12 @@ def test_two_operators_at_once_leave_one_version_in_force(world: World) -> None:
         ({"until_at": datetime(2020, 1, 1, tzinfo=UTC)}, "ends after it begins"),
     ],
 )
-def test_a_version_that_makes_no_sense_is_refused(world: World, asked: dict[str, Any], words: str) -> None:
+def test_a_version_with_an_invalid_cost_or_period_is_refused(world: World, asked: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         set_route(world.rt, "NG", "alpha", **asked)
 
 
-def test_a_network_is_a_destination_of_routes_only(world: World) -> None:
+def test_a_network_is_a_destination_of_routes_but_not_of_prices(world: World) -> None:
     set_route(world.rt, "621-20", "alpha")
 
     with pytest.raises(InvalidInput, match="is not a destination"):
@@ -149,7 +149,9 @@ def test_a_network_is_a_destination_of_routes_only(world: World) -> None:
         ({"234": "62120"}, "is not a network"),
     ],
 )
-def test_a_numbering_plan_that_cannot_be_read_changes_nothing(world: World, plan: dict[str, str], words: str) -> None:
+def test_an_invalid_numbering_plan_is_refused_and_changes_nothing(
+    world: World, plan: dict[str, str], words: str
+) -> None:
     set_networks(world.rt, {"234": "621-30"})
 
     with pytest.raises(InvalidInput, match=words):
@@ -159,12 +161,14 @@ def test_a_numbering_plan_that_cannot_be_read_changes_nothing(world: World, plan
 
 
 @pytest.mark.parametrize("capabilities", [{"mms": True}, {"ucs2": "no"}])
-def test_a_capability_is_one_of_few_and_true_or_false(world: World, capabilities: dict[str, Any]) -> None:
+def test_an_unknown_capability_or_a_value_that_is_not_boolean_is_refused(
+    world: World, capabilities: dict[str, Any]
+) -> None:
     with pytest.raises(InvalidInput, match="alphanumeric, ucs2, dlt"):
         set_carrier(world.rt, "beta", "simulated", {}, capabilities)
 
 
-def test_new_settings_leave_capabilities_as_they_were(world: World) -> None:
+def test_new_settings_do_not_change_capabilities(world: World) -> None:
     set_carrier(world.rt, "beta", "simulated", {}, {"ucs2": False})
     set_carrier(world.rt, "beta", "simulated", {"script": {"seed": 3}})
 

@@ -1,4 +1,4 @@
-"""What a fresh installation is given, and what one in earnest is not."""
+"""The sandbox: what a new installation is set up with, and when nothing is added."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ SANDBOX = Sandbox(
 )
 
 
-def test_a_fresh_installation_sends_at_once(rt: Runtime, world: World) -> None:
+def test_a_new_installation_with_the_sandbox_sends_a_message(rt: Runtime, world: World) -> None:
     world.run("DELETE FROM routes")
     world.run("DELETE FROM carriers WHERE name = 'alpha'")
 
@@ -34,7 +34,7 @@ def test_a_fresh_installation_sends_at_once(rt: Runtime, world: World) -> None:
     assert not [finding for finding in audit(rt) if finding.broken]
 
 
-def test_furnishing_again_changes_the_carriers_settings_and_nothing_else(rt: Runtime) -> None:
+def test_setting_up_the_sandbox_again_changes_only_the_settings_of_its_carriers(rt: Runtime) -> None:
     set_up_sandbox(rt, SANDBOX)
     before = list_accounts(rt)
 
@@ -47,7 +47,7 @@ def test_furnishing_again_changes_the_carriers_settings_and_nothing_else(rt: Run
     assert len(list_prices(rt)) == 2
 
 
-def test_routes_and_numbers_of_its_own_are_brought_too(rt: Runtime) -> None:
+def test_routes_and_sender_numbers_of_the_sandbox_are_created(rt: Runtime) -> None:
     set_up_sandbox(rt, replace(SANDBOX, routes={"*": ["second"], "NG": ["first", "second"]}, numbers=["32100"]))
 
     routes = {(row["destination"], row["rank"], row["carrier"]) for row in list_routes(rt)}
@@ -57,14 +57,14 @@ def test_routes_and_numbers_of_its_own_are_brought_too(rt: Runtime) -> None:
     assert set(demo["senders"]) == {"Postroad", "32100"}
 
 
-def test_no_other_account_meets_the_sandbox_s_carriers_and_prices(rt: Runtime) -> None:
+def test_routes_and_prices_of_the_sandbox_apply_only_to_its_own_account(rt: Runtime) -> None:
     set_up_sandbox(rt, SANDBOX)
 
     assert {row["account"] for row in list_routes(rt)} == {"demo"}
     assert {row["account"] for row in list_prices(rt)} == {"demo"}
 
 
-def test_where_carriers_were_added_in_earnest_none_are_brought(world: World) -> None:
+def test_no_sandbox_carriers_are_added_where_other_carriers_exist(world: World) -> None:
     set_up_sandbox(world.rt, SANDBOX)
 
     assert {row.name for row in list_carriers(world.rt)} == {"alpha", "simulated"}

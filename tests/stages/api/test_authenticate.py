@@ -1,4 +1,4 @@
-"""Identify: who may come in, judged in order, and what the unwelcome leave untouched."""
+"""Authentication: the order of its checks, and that a denied request spends neither nonce nor rate limit."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,7 +65,7 @@ def token(world: World, **properties: Any) -> str:
     return str(issue(world.rt, "acme", Vendor.ROBASE, **properties).credentials["api_key"])
 
 
-def test_a_key_is_known_with_all_that_it_may(world: World, credentials: MakeCredentials) -> None:
+def test_an_authenticated_key_has_its_account_scopes_and_settings(world: World, credentials: MakeCredentials) -> None:
     word = token(world, test=True, scopes=["sending"], settings={"rate": 5}, name="the shop")
 
     [key] = authenticate(world.rt, [credentials(word)])
@@ -76,7 +76,7 @@ def test_a_key_is_known_with_all_that_it_may(world: World, credentials: MakeCred
     assert word.startswith("rb_test_")
 
 
-def test_many_calls_are_answered_in_order(world: World, credentials: MakeCredentials) -> None:
+def test_requests_authenticated_together_are_answered_in_order(world: World, credentials: MakeCredentials) -> None:
     words = [token(world), "rb_live_of_nobody", token(world)]
 
     found = authenticate(world.rt, [credentials(word) for word in words])
@@ -85,7 +85,7 @@ def test_many_calls_are_answered_in_order(world: World, credentials: MakeCredent
     assert key_of(found[0]).id != key_of(found[2]).id
 
 
-def test_a_revoked_key_opens_nothing_at_the_next_call(world: World, credentials: MakeCredentials) -> None:
+def test_a_revoked_key_is_denied_from_the_next_request_on(world: World, credentials: MakeCredentials) -> None:
     word = token(world)
     [found] = authenticate(world.rt, [credentials(word)])
     key = key_of(found)
@@ -98,7 +98,7 @@ def test_a_revoked_key_opens_nothing_at_the_next_call(world: World, credentials:
         revoke(world.rt, "acme", key.id)
 
 
-def test_no_key_is_kept_as_it_is(world: World) -> None:
+def test_no_secret_of_a_key_is_stored_in_plain_text(world: World) -> None:
     secrets = [issue(world.rt, "acme", dialect).credentials for dialect in Vendor]
 
     kept = repr(world.rows("SELECT k::text FROM api_keys AS k"))
@@ -110,7 +110,9 @@ def test_no_key_is_kept_as_it_is(world: World) -> None:
     assert not any(word in kept for each in secrets for name, word in each.items() if name == "api_key")
 
 
-def test_a_suspended_account_is_told_so(world: World, credentials: MakeCredentials) -> None:
+def test_a_key_of_a_suspended_account_is_denied_as_account_suspended(
+    world: World, credentials: MakeCredentials
+) -> None:
     word = token(world)
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
 
@@ -129,7 +131,7 @@ def test_a_suspended_account_is_told_so(world: World, credentials: MakeCredentia
         ("nonsense", False),
     ],
 )
-def test_a_key_may_be_bound_to_networks(
+def test_a_key_restricted_to_networks_is_denied_from_other_addresses(
     world: World, credentials: MakeCredentials, source: str, comes_in: bool
 ) -> None:
     word = token(world, networks=["203.0.113.0/24", "2001:db8::/64"])
@@ -139,9 +141,7 @@ def test_a_key_may_be_bound_to_networks(
     assert found == Denied(Code.SOURCE_FORBIDDEN) if not comes_in else isinstance(found, ApiKey)
 
 
-def test_a_proof_that_fails_is_handed_back_and_spends_neither_nonce_nor_limit(
-    world: World, credentials: MakeCredentials
-) -> None:
+def test_a_failed_signature_spends_neither_nonce_nor_rate_limit(world: World, credentials: MakeCredentials) -> None:
     word, nonce, endpoint = token(world), str(uuid4()), f"verify-{uuid4()}"
     common = {"nonce": nonce, "nonce_seconds": 60, "endpoint": endpoint, "rate": 0.001, "burst": 1}
 
@@ -152,7 +152,7 @@ def test_a_proof_that_fails_is_handed_back_and_spends_neither_nonce_nor_limit(
     assert isinstance(genuine[0], ApiKey)
 
 
-def test_a_nonce_comes_once_for_each_key(world: World, credentials: MakeCredentials) -> None:
+def test_a_nonce_is_accepted_once_for_each_key(world: World, credentials: MakeCredentials) -> None:
     nonce = {"nonce": str(uuid4()), "nonce_seconds": 60}
     mine, other = token(world), token(world)
 
@@ -165,7 +165,7 @@ def test_a_nonce_comes_once_for_each_key(world: World, credentials: MakeCredenti
     assert authenticate(world.rt, [credentials(mine, **nonce)]) == [Denied(Code.CONFLICT)]
 
 
-def test_a_key_that_calls_too_often_is_told_how_long_to_wait(world: World, credentials: MakeCredentials) -> None:
+def test_a_key_over_its_rate_limit_is_denied_with_a_wait_time(world: World, credentials: MakeCredentials) -> None:
     word = token(world)
     calls = [credentials(word, endpoint="send", rate=1.0, burst=3) for _ in range(5)]
 
@@ -178,7 +178,7 @@ def test_a_key_that_calls_too_often_is_told_how_long_to_wait(world: World, crede
     assert isinstance(authenticate(world.rt, [credentials(word, endpoint="list", rate=1.0, burst=3)])[0], ApiKey)
 
 
-def test_the_keys_own_rate_wins(world: World, credentials: MakeCredentials) -> None:
+def test_the_rate_of_a_key_overrides_the_rate_of_the_endpoint(world: World, credentials: MakeCredentials) -> None:
     word = token(world, settings={"rate": 2, "burst": 5})
 
     found = authenticate(world.rt, [credentials(word, endpoint="send", rate=1.0, burst=1) for _ in range(6)])
@@ -186,7 +186,7 @@ def test_the_keys_own_rate_wins(world: World, credentials: MakeCredentials) -> N
     assert [isinstance(each, ApiKey) for each in found] == [True] * 5 + [False]
 
 
-def test_while_valkey_is_away_calls_go_on_and_nonces_do_not(
+def test_without_valkey_requests_are_authenticated_but_those_with_a_nonce_are_denied(
     world: World, credentials: MakeCredentials, settings: Settings
 ) -> None:
     word = token(world)
@@ -208,7 +208,9 @@ def test_while_valkey_is_away_calls_go_on_and_nonces_do_not(
         ({"scopes": ["May I"]}, "unknown scope 'May I'"),
     ],
 )
-def test_a_key_that_cannot_be_is_refused(world: World, properties: dict[str, Any], words: str) -> None:
+def test_a_key_with_an_invalid_network_or_scope_is_refused(
+    world: World, properties: dict[str, Any], words: str
+) -> None:
     with pytest.raises((InvalidInput, ConfigurationError), match=words):
         issue(world.rt, "acme", Vendor.ROBASE, **properties)
     with pytest.raises(NotFound, match="no account 'nobody'"):
@@ -216,7 +218,7 @@ def test_a_key_that_cannot_be_is_refused(world: World, properties: dict[str, Any
 
 
 @pytest.mark.parametrize("handle", ["a\x00b", "\ud800", "x" * 100_000, ""])
-def test_a_handle_that_cannot_be_spoils_nothing_for_those_beside_it(
+def test_an_invalid_key_handle_does_not_affect_other_requests(
     world: World, credentials: MakeCredentials, handle: str
 ) -> None:
     word = token(world)

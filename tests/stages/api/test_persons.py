@@ -1,4 +1,4 @@
-"""Enrol: persons are found with the sender of their account, and what becomes of a number is told to its endpoints."""
+"""Persons are looked up with a sender of their account, and webhook endpoints get events when numbers change."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +54,7 @@ def notification(world: World) -> list[tuple[str, str, UUID]]:
     return list(world.rows("SELECT person_id, status, message_id FROM webhook_deliveries ORDER BY at, status"))
 
 
-def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number_is(world: World) -> None:
+def test_a_person_is_found_with_a_sender_of_the_account_approved_in_the_numbers_country(world: World) -> None:
     with world.rt.begin() as conn:
         other, bare = accounts.create(conn, "other", "NGN"), accounts.create(conn, "bare", "NGN")
         assert other
@@ -73,7 +73,7 @@ def test_each_is_found_with_the_sender_that_his_own_account_has_where_his_number
     assert [each.sender for each in found] == [None, "GERMAN", "OTHER", "OTHER"]
 
 
-def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: World) -> None:
+def test_each_solaris_endpoint_gets_events_when_a_number_is_added_and_dropped(world: World) -> None:
     one, other = endpoint(world), endpoint(world)
     endpoint(world, Vendor.ROBASE)
 
@@ -86,7 +86,7 @@ def test_each_solaris_endpoint_is_told_of_a_new_number_and_that_it_went(world: W
     assert world.rows("SELECT count(DISTINCT event_id) FROM webhook_deliveries") == [2]
 
 
-def test_an_operators_word_is_told_too(world: World) -> None:
+def test_changes_of_numbers_by_an_operator_make_events_too(world: World) -> None:
     endpoint(world)
 
     add_person(world.rt, "acme", "anna")
@@ -100,7 +100,7 @@ def test_an_operators_word_is_told_too(world: World) -> None:
     assert [status for _, status, _ in notification(world)] == ["number_created", "number_deleted"]
 
 
-def test_what_did_not_happen_is_not_told(world: World) -> None:
+def test_a_change_of_a_number_that_failed_makes_no_event(world: World) -> None:
     endpoint(world)
     made = number(world)
 
@@ -112,14 +112,14 @@ def test_what_did_not_happen_is_not_told(world: World) -> None:
     assert notification(world) == [("anna", "number_created", made)]
 
 
-def test_who_has_no_endpoint_is_told_nothing_later(world: World) -> None:
+def test_an_endpoint_gets_no_events_from_before_it_existed(world: World) -> None:
     number(world)
     endpoint(world)
 
     assert notification(world) == []
 
 
-def test_the_call_holds_all_that_is_told(world: World) -> None:
+def test_a_webhook_delivery_of_a_person_event_has_all_its_data(world: World) -> None:
     id_ = endpoint(world, events=["PERSON_MOBILE_NUMBER_CREATED"])
     made = number(world)
 
@@ -136,7 +136,7 @@ def test_the_call_holds_all_that_is_told(world: World) -> None:
     assert (job.concurrency_key, len(job.secrets)) == (id_, 1)
 
 
-def test_that_a_number_went_is_told_after_that_it_came(world: World) -> None:
+def test_the_event_of_a_dropped_number_is_delivered_after_that_of_its_creation(world: World) -> None:
     endpoint(world)
     drop_number(world.rt, world.account, "anna", number(world))
 
@@ -149,7 +149,7 @@ def test_that_a_number_went_is_told_after_that_it_came(world: World) -> None:
     assert [each.notification.move for each in (first, second)] == [NumberMove.CREATED, NumberMove.DELETED]  # type: ignore[union-attr]
 
 
-def test_numbers_and_messages_are_told_side_by_side(world: World) -> None:
+def test_person_events_and_message_events_are_claimed_together(world: World) -> None:
     endpoint(world)
     number(world)
     world.send()
@@ -179,7 +179,9 @@ def test_numbers_and_messages_are_told_side_by_side(world: World) -> None:
         ),
     ],
 )
-def test_who_is_no_more_is_not_called(world: World, end: Callable[[Any, UUID], Any], left: list[Any]) -> None:
+def test_events_are_not_delivered_to_a_removed_or_suspended_endpoint(
+    world: World, end: Callable[[Any, UUID], Any], left: list[Any]
+) -> None:
     id_ = endpoint(world)
     number(world)
     end(world, id_)
@@ -188,7 +190,7 @@ def test_who_is_no_more_is_not_called(world: World, end: Callable[[Any, UUID], A
     assert world.rows("SELECT state, answer FROM webhook_deliveries") == left
 
 
-def test_only_its_own_account_tells_it_again(world: World) -> None:
+def test_only_the_own_account_can_replay_a_person_event(world: World) -> None:
     endpoint(world)
     made = number(world)
     webhook_deliveries.record(world.rt, [CallOutcome(each, "200", accepted=True) for each in claim(world)])

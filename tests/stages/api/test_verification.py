@@ -1,4 +1,4 @@
-"""Codes: only hashes are kept, guesses are counted one by one, and time goes before all."""
+"""Verification codes: only hashes are stored, wrong guesses are counted exactly, and expiry is checked first."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -63,7 +63,7 @@ def expire(world: World, id_: UUID) -> None:
     world.run("UPDATE challenges SET expires_at = now() - interval '1 second' WHERE id = %(id)s", id=id_)
 
 
-def test_the_right_code_is_valid_again_and_again_and_counts_nothing(world: World) -> None:
+def test_the_right_code_is_valid_repeatedly_and_counts_no_attempt(world: World) -> None:
     id_ = opened(world, attempts=1)
 
     assert [guess(world, id_, CODE) for _ in range(3)] == [CheckedCode.VALID] * 3
@@ -71,14 +71,14 @@ def test_the_right_code_is_valid_again_and_again_and_counts_nothing(world: World
 
 
 @pytest.mark.parametrize("wrong", [WRONG, CODE[:-1], CODE + "0", "", " " + CODE, "é", "\0", "x" * 10_000])
-def test_anything_else_is_invalid_and_counts(world: World, wrong: str) -> None:
+def test_any_other_code_is_invalid_and_counts_an_attempt(world: World, wrong: str) -> None:
     id_ = opened(world)
 
     assert guess(world, id_, wrong) is CheckedCode.INVALID
     assert (counted(world, id_), state(world, id_)) == (1, ChallengeState.OPEN)
 
 
-def test_after_the_last_guess_even_the_right_code_comes_too_late(world: World) -> None:
+def test_after_the_last_attempt_even_the_right_code_is_refused(world: World) -> None:
     id_ = opened(world, attempts=5)
 
     assert [guess(world, id_, WRONG) for _ in range(5)] == [CheckedCode.INVALID] * 5
@@ -87,7 +87,7 @@ def test_after_the_last_guess_even_the_right_code_comes_too_late(world: World) -
     assert (counted(world, id_), state(world, id_)) == (5, ChallengeState.FAILED)
 
 
-def test_the_right_code_among_wrong_ones_leaves_their_count(world: World) -> None:
+def test_the_right_code_does_not_reset_the_count_of_wrong_ones(world: World) -> None:
     id_ = opened(world)
 
     found = [guess(world, id_, code) for code in (WRONG, CODE, WRONG, WRONG, CODE)]
@@ -102,7 +102,7 @@ def test_the_right_code_among_wrong_ones_leaves_their_count(world: World) -> Non
     assert state(world, id_) is ChallengeState.VERIFIED
 
 
-def test_time_goes_before_the_count_and_before_the_right_code(world: World) -> None:
+def test_expiry_is_checked_before_the_attempts_and_the_code(world: World) -> None:
     spent, fresh = opened(world, attempts=1), opened(world)
     guess(world, spent, WRONG)
     guess(world, fresh, CODE)
@@ -114,7 +114,7 @@ def test_time_goes_before_the_count_and_before_the_right_code(world: World) -> N
     assert (counted(world, spent), counted(world, fresh)) == (1, 0)
 
 
-def test_a_code_is_good_until_its_last_moment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_is_valid_until_exactly_its_expiry(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     id_ = opened(world)
     [ends] = world.rows("SELECT expires_at FROM challenges WHERE id = %(id)s", id=id_)
 
@@ -124,7 +124,7 @@ def test_a_code_is_good_until_its_last_moment(world: World, monkeypatch: pytest.
     assert guess(world, id_, CODE) is CheckedCode.EXPIRED
 
 
-def test_what_nobody_opened_is_unknown_and_so_is_anothers(world: World) -> None:
+def test_a_challenge_of_another_account_is_as_unknown_as_one_that_does_not_exist(world: World) -> None:
     id_ = opened(world)
 
     assert guess(world, world.rt.new_ids(), CODE) is CheckedCode.UNKNOWN
@@ -132,7 +132,7 @@ def test_what_nobody_opened_is_unknown_and_so_is_anothers(world: World) -> None:
     assert counted(world, id_) == 0
 
 
-def test_a_code_opens_no_other_challenge(world: World) -> None:
+def test_the_same_code_has_a_different_hash_in_each_challenge(world: World) -> None:
     first, second = opened(world), opened(world)
 
     hashes = world.rows("SELECT DISTINCT code_hash FROM challenges WHERE id = ANY(%(ids)s)", ids=[first, second])
@@ -140,7 +140,7 @@ def test_a_code_opens_no_other_challenge(world: World) -> None:
     assert all(CODE.encode() not in each for each in hashes)
 
 
-def test_fifty_wrong_guesses_at_once_are_counted_exactly(world: World) -> None:
+def test_fifty_concurrent_wrong_guesses_are_counted_up_to_the_limit(world: World) -> None:
     id_ = opened(world, attempts=7)
 
     with ThreadPoolExecutor(8) as crowd:
@@ -151,7 +151,7 @@ def test_fifty_wrong_guesses_at_once_are_counted_exactly(world: World) -> None:
     assert counted(world, id_) == 7
 
 
-def test_fifty_guesses_below_the_limit_are_all_counted(world: World) -> None:
+def test_fifty_concurrent_guesses_below_the_limit_are_all_counted(world: World) -> None:
     id_ = opened(world, attempts=100)
 
     with ThreadPoolExecutor(8) as crowd:
@@ -161,7 +161,7 @@ def test_fifty_guesses_below_the_limit_are_all_counted(world: World) -> None:
     assert counted(world, id_) == 50
 
 
-def test_a_challenge_that_is_there_stays_as_it_is(world: World) -> None:
+def test_opening_an_existing_challenge_again_does_not_change_it(world: World) -> None:
     id_ = opened(world, attempts=1)
     guess(world, id_, WRONG)
     ends = world.rt.now() + timedelta(hours=1)
@@ -173,13 +173,13 @@ def test_a_challenge_that_is_there_stays_as_it_is(world: World) -> None:
     assert world.rows("SELECT count(*) FROM challenges") == [2]
 
 
-def test_opening_nothing_asks_nothing_of_the_database(world: World) -> None:
+def test_opening_no_challenges_writes_no_row(world: World) -> None:
     open_challenges(world.rt, [])
 
     assert world.rows("SELECT count(*) FROM challenges") == [0]
 
 
-def test_a_completion_is_noted_once(world: World) -> None:
+def test_the_first_completion_of_a_challenge_sets_its_time(world: World) -> None:
     id_ = opened(world)
 
     assert complete(world.rt, world.account, id_)
@@ -188,7 +188,7 @@ def test_a_completion_is_noted_once(world: World) -> None:
     assert world.rows("SELECT completed_at FROM challenges WHERE id = %(id)s", id=id_) == [first]
 
 
-def test_only_its_own_account_completes_a_challenge(world: World) -> None:
+def test_only_the_own_account_completes_a_challenge(world: World) -> None:
     id_ = opened(world)
 
     assert not complete(world.rt, world.account + 1, id_)
@@ -196,7 +196,7 @@ def test_only_its_own_account_completes_a_challenge(world: World) -> None:
     assert world.rows("SELECT completed_at FROM challenges WHERE id = %(id)s", id=id_) == [None]
 
 
-def test_old_challenges_are_forgotten(world: World) -> None:
+def test_old_challenges_are_deleted(world: World) -> None:
     old, young = opened(world), opened(world)
     ages = {old: CHALLENGE_DAYS + 1, young: CHALLENGE_DAYS - 1}
     for id_, days in ages.items():
@@ -211,7 +211,7 @@ def test_old_challenges_are_forgotten(world: World) -> None:
     assert world.rows("SELECT id FROM challenges") == [young]
 
 
-def test_codes_have_the_digits_asked_for_and_differ() -> None:
+def test_codes_have_the_number_of_digits_asked_for_and_differ() -> None:
     codes = {make_code() for _ in range(200)}
 
     assert {len(code) for code in codes} == {7}
@@ -220,13 +220,13 @@ def test_codes_have_the_digits_asked_for_and_differ() -> None:
     assert {len(make_code(digits)) for digits in (3, 6) for _ in range(50)} == {3, 6}
 
 
-def test_a_challenge_tells_nobody_its_hash(world: World) -> None:
+def test_the_repr_of_a_challenge_does_not_contain_its_hash(world: World) -> None:
     made = challenge(world.rt, world.rt.new_ids(), 1, CODE, expires_at=world.rt.now(), max_attempts=3)
 
     assert "code_hash" not in repr(made)
 
 
-def test_the_answers_come_in_the_order_asked(world: World) -> None:
+def test_message_statuses_come_in_the_order_asked(world: World) -> None:
     sent = world.send(door=API, message_class="otp")
     other = world.send()
 
@@ -247,7 +247,7 @@ def test_the_answers_come_in_the_order_asked(world: World) -> None:
 # Senders ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_sender_is_the_first_wished_that_is_approved_or_the_accounts_first(world: World) -> None:
+def test_the_sender_is_the_first_preferred_one_that_is_approved_or_the_accounts_first(world: World) -> None:
     with world.rt.begin() as conn:
         accounts.set_sender(conn, world.account, "SECOND")
         accounts.set_sender(conn, world.account, "PENDING", SenderState.PENDING)
@@ -268,7 +268,7 @@ def test_a_sender_is_the_first_wished_that_is_approved_or_the_accounts_first(wor
     assert found == ["ACME", "SECOND", "SECOND", "ACME", None]
 
 
-def test_a_sender_is_one_that_is_approved_where_the_number_is(world: World) -> None:
+def test_the_sender_is_one_that_is_approved_in_the_numbers_country(world: World) -> None:
     with world.rt.begin() as conn:
         for sender in ("GERMAN", "AFRICA"):
             accounts.set_sender(conn, world.account, sender)

@@ -1,4 +1,4 @@
-"""Notify: who is told of which move, in which order, how often, and when it is given up."""
+"""Webhook deliveries: which events go to which endpoint, in which order, how often, and when they are given up."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,7 +89,7 @@ def states(world: World) -> list[tuple[str, str, int]]:
 # Which moves ---------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_told_of_from_queued_to_sent(world: World, endpoint: UUID) -> None:
+def test_an_endpoint_gets_the_events_queued_and_sent_of_a_message(world: World, endpoint: UUID) -> None:
     answer = world.send()
 
     [queued] = claim(world.rt)
@@ -125,7 +125,7 @@ def test_a_message_is_told_of_from_queued_to_sent(world: World, endpoint: UUID) 
     assert sent.secrets[0].startswith(b"whsec_")
 
 
-def test_what_nobody_pays_for_is_told_as_rejected(world: World, endpoint: UUID) -> None:
+def test_a_message_without_funds_makes_a_rejected_event(world: World, endpoint: UUID) -> None:
     world.run("UPDATE wallets SET balance = 400")
 
     world.send("+2348012345678", "+2348012345679")
@@ -134,7 +134,7 @@ def test_what_nobody_pays_for_is_told_as_rejected(world: World, endpoint: UUID) 
     assert sorted(world.rows("SELECT status FROM events")) == ["queued", "rejected", "sent"]
 
 
-def test_a_scheduled_message_is_queued_when_its_minute_comes_and_once(world: World, endpoint: UUID) -> None:
+def test_a_scheduled_message_makes_one_queued_event_when_it_is_due(world: World, endpoint: UUID) -> None:
     world.add_carrier("alpha", {"refuse_transient": 1})
     world.pay(world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1))))
     early = claim(world.rt)
@@ -148,7 +148,7 @@ def test_a_scheduled_message_is_queued_when_its_minute_comes_and_once(world: Wor
     assert world.rows("SELECT status FROM events") == ["queued"]
 
 
-def test_a_message_taken_back_is_told_as_cancelled(world: World, endpoint: UUID) -> None:
+def test_a_cancelled_message_makes_a_cancelled_event(world: World, endpoint: UUID) -> None:
     [answer] = world.submit(world.order(send_at=datetime.now(UTC) + timedelta(hours=1)))
     world.pay([answer])
 
@@ -157,7 +157,7 @@ def test_a_message_taken_back_is_told_as_cancelled(world: World, endpoint: UUID)
     assert statuses(claim(world.rt)) == ["cancelled"]
 
 
-def test_delivered_and_failed_are_told(world: World, endpoint: UUID) -> None:
+def test_delivered_and_failed_messages_make_events(world: World, endpoint: UUID) -> None:
     world.add_carrier("alpha", {"numbers": {"08": "refuse:1"}})
     world.send("+2348012345607", "+2348012345608")
 
@@ -166,7 +166,9 @@ def test_delivered_and_failed_are_told(world: World, endpoint: UUID) -> None:
     assert sorted(world.rows("SELECT status FROM events")) == ["delivered", "failed", "queued", "queued", "sent"]
 
 
-def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order(world: World, endpoint: UUID) -> None:
+def test_a_delivered_receipt_after_a_failed_one_makes_a_second_event_delivered_in_that_order(
+    world: World, endpoint: UUID
+) -> None:
     [message] = world.send().messages
     world.run("UPDATE webhook_deliveries SET state = 'delivered', done_at = now()")
     for verdict in (ReceiptVerdict.FAILED, ReceiptVerdict.DELIVERED):
@@ -182,7 +184,7 @@ def test_what_failed_and_was_delivered_after_all_is_told_again_and_in_that_order
     assert event_of(second).event != event_of(first).event
 
 
-def test_each_endpoint_hears_with_the_same_events_id(world: World) -> None:
+def test_all_endpoints_get_an_event_with_the_same_id(world: World) -> None:
     one, other = make(world), make(world)
     world.send()
 
@@ -193,7 +195,7 @@ def test_each_endpoint_hears_with_the_same_events_id(world: World) -> None:
     assert len({event_of(each).delivery for each in jobs}) == 2
 
 
-def test_an_endpoint_gets_events_of_its_own_api_and_of_orders_of_none(world: World, endpoint: UUID) -> None:
+def test_an_endpoint_gets_events_of_its_own_api_and_of_orders_without_an_api(world: World, endpoint: UUID) -> None:
     ours = world.send().messages[0]
     through = world.send(door="robase.batch").messages[0]
     world.send(door="webex")
@@ -201,7 +203,7 @@ def test_an_endpoint_gets_events_of_its_own_api_and_of_orders_of_none(world: Wor
     assert {event_of(each).message for each in claim(world.rt)} == {ours, through}
 
 
-def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(world: World) -> None:
+def test_a_callback_url_of_a_request_replaces_the_endpoint_and_is_signed_with_the_api_key(world: World) -> None:
     make(world, Vendor.TELESIGN)
     challenge(world, request := world.rt.new_ids())
     world.deliver_all(world.pay(_ingest(world, request)))
@@ -213,7 +215,7 @@ def test_a_callback_hears_in_the_endpoints_stead_and_is_signed_with_its_key(worl
     assert (event_of(job).endpoint, event_of(job).request) == (None, request)
 
 
-def test_telesigns_endpoint_is_signed_with_the_accounts_key(world: World) -> None:
+def test_deliveries_to_a_telesign_endpoint_are_signed_with_the_accounts_key(world: World) -> None:
     endpoint = make(world, Vendor.TELESIGN)
     challenge(world, uuid4())
     world.send()
@@ -261,7 +263,7 @@ def counted(rt: Runtime) -> Iterator[list[str]]:
     event.remove(rt.engine, "before_cursor_execute", note)
 
 
-def test_who_does_not_subscribe_pays_for_no_statement_of_ours(world: World) -> None:
+def test_an_account_that_does_not_subscribe_runs_no_statement_for_events(world: World) -> None:
     hints = world.pay(world.submit(world.order()))
     later = world.order(send_at=datetime.now(UTC) + timedelta(hours=1))
     waiting = world.submit(later, world.order())
@@ -278,7 +280,7 @@ def test_who_does_not_subscribe_pays_for_no_statement_of_ours(world: World) -> N
 # Claiming ------------------------------------------------------------------------------------------------------
 
 
-def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: World, endpoint: UUID) -> None:
+def test_a_claimed_delivery_is_claimed_again_only_after_its_lease_ends(world: World, endpoint: UUID) -> None:
     world.send()
     [first] = claim(world.rt)
 
@@ -290,7 +292,7 @@ def test_a_claimed_call_is_nobody_elses_until_its_lease_ends(world: World, endpo
     assert (event_of(again).attempt, event_of(again).event) == (2, event_of(first).event)
 
 
-def test_who_lost_his_lease_writes_nothing(world: World, endpoint: UUID) -> None:
+def test_an_outcome_recorded_after_the_lease_was_lost_is_discarded(world: World, endpoint: UUID) -> None:
     world.send()
     [late] = claim(world.rt)
     make_due(world)
@@ -301,7 +303,7 @@ def test_who_lost_his_lease_writes_nothing(world: World, endpoint: UUID) -> None
     assert ("queued", "waiting", 2) in states(world)
 
 
-def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: World, endpoint: UUID) -> None:
+def test_a_later_event_waits_until_the_earlier_one_is_delivered_or_given_up(world: World, endpoint: UUID) -> None:
     world.send()
     make_delivered(world)
 
@@ -324,7 +326,7 @@ def test_later_news_waits_while_the_earlier_is_being_told_or_failed(world: World
     assert ("sent", "dead", 1) in states(world)
 
 
-def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world: World, endpoint: UUID) -> None:
+def test_a_waiting_later_event_does_not_block_the_earlier_one_of_its_message(world: World, endpoint: UUID) -> None:
     world.send()
     world.run(
         "UPDATE webhook_deliveries"
@@ -337,7 +339,7 @@ def test_news_that_must_wait_never_stands_in_the_way_of_what_it_waits_for(world:
     assert looks == [[], ["queued"]]
 
 
-def test_one_endpoints_backlog_does_not_fill_a_claim(world: World, endpoint: UUID) -> None:
+def test_the_backlog_of_one_endpoint_does_not_fill_a_claim(world: World, endpoint: UUID) -> None:
     for _ in range(3):
         world.send(*[f"+23480123456{n:02}" for n in range(20)])
     other = make(world)
@@ -349,7 +351,7 @@ def test_one_endpoints_backlog_does_not_fill_a_claim(world: World, endpoint: UUI
     assert other in {event_of(each).endpoint for each in jobs}
 
 
-def test_a_lane_gives_what_it_has_room_for(world: World, endpoint: UUID) -> None:
+def test_a_claim_takes_no_more_than_the_free_slots_of_an_endpoint(world: World, endpoint: UUID) -> None:
     world.send(*[f"+23480123456{n:02}" for n in range(20)])
 
     assert claim(world.rt, **{str(endpoint): 0}) == []
@@ -357,7 +359,7 @@ def test_a_lane_gives_what_it_has_room_for(world: World, endpoint: UUID) -> None
     assert len(claim(world.rt, most=2)) == 2
 
 
-def test_what_was_not_made_is_given_back_untried(world: World, endpoint: UUID) -> None:
+def test_deliveries_given_back_are_claimed_again_without_counting_an_attempt(world: World, endpoint: UUID) -> None:
     world.send()
     jobs = claim(world.rt)
 
@@ -367,7 +369,7 @@ def test_what_was_not_made_is_given_back_untried(world: World, endpoint: UUID) -
     assert event_of(again).attempt == 1
 
 
-def test_news_for_an_endpoint_that_is_gone_is_dropped(world: World, endpoint: UUID) -> None:
+def test_deliveries_to_an_endpoint_that_no_longer_exists_are_dropped(world: World, endpoint: UUID) -> None:
     world.send()
     world.run("DELETE FROM webhook_endpoints")
 
@@ -375,7 +377,7 @@ def test_news_for_an_endpoint_that_is_gone_is_dropped(world: World, endpoint: UU
     assert {state for _, state, _ in states(world)} == {"dead", "waiting"}
 
 
-def test_removing_an_endpoint_drops_what_it_was_to_be_told(world: World, endpoint: UUID) -> None:
+def test_removing_an_endpoint_drops_its_deliveries(world: World, endpoint: UUID) -> None:
     world.send()
 
     webhook_endpoints.remove(world.rt, None, endpoint)
@@ -386,7 +388,7 @@ def test_removing_an_endpoint_drops_what_it_was_to_be_told(world: World, endpoin
 # Failing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_last(
+def test_a_failed_delivery_is_retried_by_its_schedule_and_given_up_after_the_last_retry(
     world: World, endpoint: UUID
 ) -> None:
     world.send()
@@ -405,7 +407,7 @@ def test_a_call_that_fails_is_made_again_after_its_wait_and_given_up_after_the_l
     assert ("queued", "dead", 2) in states(world)
 
 
-def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(world: World, endpoint: UUID) -> None:
+def test_an_endpoint_that_fails_for_days_is_suspended_and_its_events_wait(world: World, endpoint: UUID) -> None:
     world.send()
     [job] = claim(world.rt)
     early = webhook_deliveries.record(world.rt, [failed(job)])
@@ -422,7 +424,7 @@ def test_an_endpoint_that_only_fails_is_suspended_after_days_and_its_news_waits(
     assert statuses(claim(world.rt)) == ["queued"]
 
 
-def test_one_call_that_is_heard_clears_an_endpoints_name(world: World, endpoint: UUID) -> None:
+def test_one_successful_delivery_resets_the_failing_time_of_an_endpoint(world: World, endpoint: UUID) -> None:
     world.send("+2348012345601", "+2348012345602")
     one, other = claim(world.rt)
 
@@ -433,7 +435,7 @@ def test_one_call_that_is_heard_clears_an_endpoints_name(world: World, endpoint:
     assert (failing, world.rows("SELECT failing_since FROM webhook_endpoints")) == ([True], [None])
 
 
-def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: World, endpoint: UUID) -> None:
+def test_an_endpoint_that_answers_gone_is_suspended_at_once(world: World, endpoint: UUID) -> None:
     world.send()
     [job] = claim(world.rt)
 
@@ -443,7 +445,7 @@ def test_an_endpoint_that_says_it_is_gone_is_suspended_at_once(world: World, end
     assert ("queued", "waiting", 1) in states(world)
 
 
-def test_what_had_no_word_says_nothing_about_its_endpoint(world: World, endpoint: UUID) -> None:
+def test_an_event_without_a_call_does_not_change_the_failing_time_of_its_endpoint(world: World, endpoint: UUID) -> None:
     world.run("UPDATE webhook_endpoints SET failing_since = now()")
     world.send()
     [job] = claim(world.rt)
@@ -454,14 +456,14 @@ def test_what_had_no_word_says_nothing_about_its_endpoint(world: World, endpoint
     assert ("queued", "delivered", 1) in states(world)
 
 
-def test_secrets_sealed_under_another_key_are_none(world: World, endpoint: UUID) -> None:
+def test_secrets_encrypted_with_another_key_are_left_out(world: World, endpoint: UUID) -> None:
     world.send()
     world.run("UPDATE webhook_endpoints SET sealed = '\\x01'")
 
     assert [each.secrets for each in claim(world.rt)] == [()]
 
 
-def test_both_secrets_sign_for_a_day_after_a_rotation(world: World, endpoint: UUID) -> None:
+def test_deliveries_are_signed_with_both_secrets_for_a_day_after_a_rotation(world: World, endpoint: UUID) -> None:
     world.send("+2348012345601", "+2348012345602")
     webhook_endpoints.rotate_secret(world.rt, None, endpoint)
 
@@ -493,7 +495,7 @@ WHICH: dict[str, Callable[[list[DeliveryJob]], UUID]] = {
 
 
 @pytest.mark.parametrize(("named", "count"), [("a call", 1), ("a message", 2)])
-def test_calls_are_made_again_by_their_ids_or_their_messages(
+def test_deliveries_are_replayed_by_their_id_or_their_messages_id(
     world: World, notification: list[DeliveryJob], named: str, count: int
 ) -> None:
     wanted = WHICH[named](notification)
@@ -508,7 +510,7 @@ def test_calls_are_made_again_by_their_ids_or_their_messages(
 
 
 @pytest.mark.parametrize(("only_dead", "count"), [(True, 1), (False, 2)])
-def test_an_endpoints_calls_are_made_again_since_a_time(
+def test_deliveries_of_an_endpoint_are_replayed_since_a_time(
     world: World, endpoint: UUID, notification: list[DeliveryJob], only_dead: bool, count: int
 ) -> None:
     now = datetime.now(UTC)
@@ -522,7 +524,9 @@ def test_an_endpoints_calls_are_made_again_since_a_time(
     assert webhook_deliveries.replay_since(world.rt, world.account + 1, endpoint, now) is None
 
 
-def test_calls_are_listed_with_their_answers(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
+def test_deliveries_are_listed_with_the_endpoints_responses(
+    world: World, endpoint: UUID, notification: list[DeliveryJob]
+) -> None:
     rows = webhook_deliveries.list_calls(world.rt, endpoint=endpoint, message=event_of(notification[0]).message)
 
     assert {(row["status"], row["state"], row["answer"]) for row in rows} == {
@@ -531,7 +535,7 @@ def test_calls_are_listed_with_their_answers(world: World, endpoint: UUID, notif
     }
 
 
-def test_old_calls_are_forgotten(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
+def test_old_deliveries_are_deleted(world: World, endpoint: UUID, notification: list[DeliveryJob]) -> None:
     world.run("UPDATE webhook_deliveries SET done_at = now() - interval '31 days' WHERE state = 'dead'")
 
     maintain(world.rt)

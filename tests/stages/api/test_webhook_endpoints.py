@@ -1,4 +1,4 @@
-"""Subscribe: endpoints, their secrets, and whether an account's events are written."""
+"""Webhook endpoints, their secrets, and whether an account's events are written."""
 
 from typing import Any
 from uuid import uuid4
@@ -32,7 +32,7 @@ def make(world: World, **fields: Any) -> tuple[webhook_endpoints.Endpoint, str]:
     return webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], URL, **fields)
 
 
-def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: World) -> None:
+def test_an_endpoint_is_created_with_a_secret_that_is_stored_encrypted(world: World) -> None:
     made, secret = make(world, events=["sms.sent", "sms.failed"], description="ours")
 
     assert secret.startswith("whsec_")
@@ -43,7 +43,7 @@ def test_an_endpoint_is_made_with_a_secret_that_is_kept_sealed(world: World) -> 
     assert webhook_endpoints.list_all(world.rt, world.account) == webhook_endpoints.list_all(world.rt, None) == [made]
 
 
-def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: World) -> None:
+def test_an_account_subscribes_to_events_only_while_it_has_an_endpoint(world: World) -> None:
     before = subscribes(world)
     one, _ = make(world)
     other, _ = make(world)
@@ -56,14 +56,14 @@ def test_an_account_with_an_endpoint_subscribes_and_without_one_does_not(world: 
     assert [before, with_two, with_one, subscribes(world)] == [False, True, True, False]
 
 
-def test_telesigns_calls_are_signed_with_the_key(world: World) -> None:
+def test_a_telesign_endpoint_has_no_secret_of_its_own(world: World) -> None:
     made, secret = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.TELESIGN], URL)
 
     assert secret == ""
     assert webhook_endpoints.rotate_secret(world.rt, world.account, made.id) is None
 
 
-def test_another_accounts_endpoint_is_not_there(world: World) -> None:
+def test_an_endpoint_of_another_account_is_not_found(world: World) -> None:
     made, _ = make(world)
     scripted_vendor = world.account + 1
 
@@ -81,7 +81,7 @@ def test_another_accounts_endpoint_is_not_there(world: World) -> None:
     assert webhook_endpoints.find(world.rt, world.account, made.id) == made
 
 
-def test_what_is_not_said_stays_as_it_was(world: World) -> None:
+def test_fields_that_are_not_given_are_not_changed(world: World) -> None:
     made, _ = make(world, events=["sms.sent"], description="ours")
 
     changed = webhook_endpoints.change(
@@ -100,7 +100,7 @@ def test_what_is_not_said_stays_as_it_was(world: World) -> None:
     assert resumed.state is EndpointState.ACTIVE
 
 
-def test_a_rotated_secret_leaves_the_one_before_it(world: World) -> None:
+def test_rotating_a_secret_keeps_the_previous_one(world: World) -> None:
     made, first = make(world)
 
     rotated = webhook_endpoints.rotate_secret(world.rt, world.account, made.id)
@@ -114,7 +114,7 @@ def test_a_rotated_secret_leaves_the_one_before_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "https://10.0.0.1/", "https://u:p@example.org/"])
-def test_a_url_that_cannot_be_called_is_refused_in_words(world: World, url: str) -> None:
+def test_a_url_that_may_not_be_called_is_refused(world: World, url: str) -> None:
     made, _ = make(world)
 
     with pytest.raises(UrlForbidden, match="the URL"):
@@ -123,7 +123,7 @@ def test_a_url_that_cannot_be_called_is_refused_in_words(world: World, url: str)
         webhook_endpoints.change(world.rt, world.account, DIALECTS[Vendor.ROBASE], made.id, url=url)
 
 
-def test_an_account_has_only_so_many(world: World) -> None:
+def test_an_account_has_a_maximum_number_of_endpoints(world: World) -> None:
     for _ in range(webhook_endpoints.MOST):
         make(world)
 
@@ -141,7 +141,7 @@ def test_an_account_is_found_by_name(world: World) -> None:
 
 
 @pytest.mark.parametrize("dialect", Vendor)
-def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: World, dialect: Vendor) -> None:
+def test_only_solaris_and_webex_make_a_handshake_before_an_endpoint_is_created(world: World, dialect: Vendor) -> None:
     asked: list[Any] = []
     pool = world.rt.engine.pool
     assert isinstance(pool, QueuePool)
@@ -157,7 +157,7 @@ def test_only_solaris_and_webex_greet_an_endpoint_before_it_is_made(world: World
     assert asked == ([(dialect, URL, 0, 0)] if DIALECTS[dialect].handshake else [])
 
 
-def test_who_does_not_answer_his_greeting_is_not_there(world: World) -> None:
+def test_an_endpoint_whose_handshake_fails_is_not_created(world: World) -> None:
     with pytest.raises(HandshakeRefused, match=r"no webhook was made: https://hooks\.example\.org/sms answered 404"):
         webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], URL, verify=lambda *_: "answered 404")
     with pytest.raises(HandshakeRefused, match="was not verified"):
@@ -167,7 +167,7 @@ def test_who_does_not_answer_his_greeting_is_not_there(world: World) -> None:
     assert not subscribes(world)
 
 
-def test_a_url_that_cannot_be_called_is_not_greeted(world: World) -> None:
+def test_a_url_that_may_not_be_called_gets_no_handshake(world: World) -> None:
     def verify(*_: Any) -> str:
         raise AssertionError("it was called")
 
@@ -175,7 +175,7 @@ def test_a_url_that_cannot_be_called_is_not_greeted(world: World) -> None:
         webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.WEBEX], "https://10.0.0.1/", verify=verify)
 
 
-def test_who_was_greeted_stays_where_he_answered(world: World) -> None:
+def test_the_url_of_an_endpoint_with_a_handshake_cannot_be_changed(world: World) -> None:
     made, _ = webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.SOLARIS], URL, verify=lambda *_: None)
 
     with pytest.raises(UrlForbidden, match="cannot change"):

@@ -1,4 +1,4 @@
-"""The persons table: looked up by many at once, and by its index however many there are."""
+"""The persons table: many persons are looked up at once, in order and by an index."""
 
 from uuid import uuid4
 
@@ -6,7 +6,7 @@ from pipeline.store.api import persons
 from tests.world import World
 
 
-def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> None:
+def test_many_persons_are_looked_up_in_order_including_unknown_ones(world: World) -> None:
     phone_id, key, before = uuid4(), str(uuid4()), uuid4()
     world.run(
         "INSERT INTO idempotency_keys (account_id, scope, key, request_id) VALUES (%(a)s, 'solaris', %(k)s, %(r)s)",
@@ -37,7 +37,7 @@ def test_many_are_looked_up_in_order_and_those_not_there_too(world: World) -> No
     assert (found[4][0].phone, found[4][0].phone_id, found[4][0].verified) == ("+4915205555555", phone_id, True)
 
 
-def test_a_thousand_are_found_by_the_index_among_many(world: World) -> None:
+def test_a_lookup_of_many_persons_uses_the_indexes(world: World) -> None:
     world.run(
         "INSERT INTO persons (account_id, person_id) SELECT %(a)s, n::text FROM generate_series(1, 50000) AS n",
         a=world.account,

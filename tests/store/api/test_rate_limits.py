@@ -1,4 +1,4 @@
-"""Limits: how often something may happen, what must not happen twice, and what holds while Valkey is away."""
+"""Rate limits and nonces in Valkey, and the local limits that apply while Valkey is unavailable."""
 
 import logging
 import math
@@ -49,7 +49,7 @@ def _client(database_url: str, valkey_url: str) -> Iterator[redis.Redis]:
 # How often ----------------------------------------------------------------------------------------------------
 
 
-def test_a_burst_holds_at_once_and_then_the_rate(valkey: redis.Redis, name: str) -> None:
+def test_a_limit_allows_its_burst_at_once_and_then_its_rate(valkey: redis.Redis, name: str) -> None:
     wanted = [[LimitTake(name, rate=20, burst=20)]]
 
     begun = time.monotonic()
@@ -66,7 +66,7 @@ def test_a_burst_holds_at_once_and_then_the_rate(valkey: redis.Redis, name: str)
     assert 20 + math.floor((asked - before) * 20) <= held <= 20 + math.floor((ended - begun) * 20)
 
 
-def test_the_calls_of_one_round_trip_are_judged_in_order(valkey: redis.Redis, name: str) -> None:
+def test_the_requests_of_one_round_trip_are_decided_in_order(valkey: redis.Redis, name: str) -> None:
     call = [LimitTake(name, rate=0.01, burst=3)]
 
     verdicts = take(valkey, [call, call, [LimitTake(name, rate=0.01, burst=3, cost=2)], call, call])
@@ -74,7 +74,7 @@ def test_the_calls_of_one_round_trip_are_judged_in_order(valkey: redis.Redis, na
     assert [verdict is None for verdict in verdicts] == [True, True, False, True, False]
 
 
-def test_a_call_takes_all_it_wants_or_nothing(valkey: redis.Redis, name: str) -> None:
+def test_a_request_takes_from_all_its_limits_or_from_none(valkey: redis.Redis, name: str) -> None:
     ample, scarce = LimitTake(f"{name}:ample", rate=0.01, burst=2), LimitTake(f"{name}:scarce", rate=0.01, burst=1)
     assert take(valkey, [[ample, scarce]]) == [None]
 
@@ -85,7 +85,7 @@ def test_a_call_takes_all_it_wants_or_nothing(valkey: redis.Redis, name: str) ->
     assert take(valkey, [[ample]]) == [None]
 
 
-def test_a_call_that_wants_a_limit_twice_must_find_it_twice(valkey: redis.Redis, name: str) -> None:
+def test_a_request_that_takes_from_one_limit_twice_needs_both_at_once(valkey: redis.Redis, name: str) -> None:
     one = LimitTake(name, rate=0.01, burst=1)
 
     [refused] = take(valkey, [[one, one]])
@@ -95,7 +95,7 @@ def test_a_call_that_wants_a_limit_twice_must_find_it_twice(valkey: redis.Redis,
     assert take(valkey, [[one]]) == [None]
 
 
-def test_fifty_at_once_find_ten_where_there_are_ten(valkey: redis.Redis, name: str) -> None:
+def test_fifty_concurrent_requests_take_exactly_the_burst_of_ten(valkey: redis.Redis, name: str) -> None:
     wanted = [[LimitTake(name, rate=0.001, burst=10)]]
 
     with ThreadPoolExecutor(50) as threads:
@@ -104,7 +104,7 @@ def test_fifty_at_once_find_ten_where_there_are_ten(valkey: redis.Redis, name: s
     assert verdicts.count(None) == 10
 
 
-def test_who_waits_as_long_as_told_is_let_through(valkey: redis.Redis, name: str) -> None:
+def test_a_refused_request_is_allowed_after_the_returned_wait(valkey: redis.Redis, name: str) -> None:
     call = [LimitTake(f"{name}:soon", rate=4, burst=1), LimitTake(f"{name}:late", rate=1, burst=2, cost=2)]
     assert take(valkey, [call]) == [None]
 
@@ -128,7 +128,9 @@ def test_who_waits_as_long_as_told_is_let_through(valkey: redis.Redis, name: str
     ],
     ids=["more than may come at once", "nothing may", "nothing grows back", "it shrinks", "no number"],
 )
-def test_what_never_holds_is_told_so_and_spends_nothing(valkey: redis.Redis, name: str, never: LimitTake) -> None:
+def test_a_request_that_can_never_be_allowed_waits_infinitely_and_takes_nothing(
+    valkey: redis.Redis, name: str, never: LimitTake
+) -> None:
     other = LimitTake(name, rate=0.01, burst=1)
 
     assert take(valkey, [[other, never], [other]]) == [Refused(1, math.inf), None]
@@ -137,19 +139,21 @@ def test_what_never_holds_is_told_so_and_spends_nothing(valkey: redis.Redis, nam
 @pytest.mark.parametrize(
     ("rate", "burst"), [(1e-300, 1), (1e-9, 10**12), (1e300, 1), (math.inf, 10**18), (5 / 3600, 5), (1 / 3, 1)]
 )
-def test_no_rate_is_too_odd(valkey: redis.Redis, name: str, rate: float, burst: int) -> None:
+def test_extreme_rates_and_bursts_are_computed_without_error(
+    valkey: redis.Redis, name: str, rate: float, burst: int
+) -> None:
     assert take(valkey, [[LimitTake(name, rate, burst, cost=min(burst, 10**12))]]) == [None]
 
     assert valkey.pttl(f"postroad:limit:{name}") > 0 or rate > 1
 
 
-def test_a_call_that_wants_nothing_needs_no_valkey(name: str) -> None:
+def test_a_request_without_limits_does_not_call_valkey(name: str) -> None:
     assert take(redis.Redis(port=1), [(), [], [LimitTake(name, rate=0, burst=0)]]) == [None, None, Refused(0, math.inf)]
     assert take(redis.Redis(port=1), []) == []
     assert store_nonces(redis.Redis(port=1), []) == []
 
 
-def test_a_limit_that_is_whole_again_leaves_nothing_behind(valkey: redis.Redis, name: str) -> None:
+def test_the_key_of_a_fully_refilled_limit_expires(valkey: redis.Redis, name: str) -> None:
     take(valkey, [[LimitTake(name, rate=2, burst=5, cost=2)]])
 
     assert 500 < valkey.pttl(f"postroad:limit:{name}") <= 1000
@@ -157,7 +161,7 @@ def test_a_limit_that_is_whole_again_leaves_nothing_behind(valkey: redis.Redis, 
     assert not valkey.exists(f"postroad:limit:{name}")
 
 
-def test_the_script_is_loaded_again_when_valkey_has_forgotten_it(valkey: redis.Redis, name: str) -> None:
+def test_the_script_is_loaded_again_after_valkey_flushed_it(valkey: redis.Redis, name: str) -> None:
     wanted = [[LimitTake(name, rate=0.01, burst=2)]]
     take(valkey, wanted)
 
@@ -166,7 +170,9 @@ def test_the_script_is_loaded_again_when_valkey_has_forgotten_it(valkey: redis.R
     assert [take(valkey, wanted)[0] is None for _ in range(2)] == [True, False]
 
 
-def test_a_clock_set_back_closes_no_limit_for_longer_than_it_takes_to_grow_back(valkey: redis.Redis, name: str) -> None:
+def test_after_the_clock_was_set_back_a_limit_refuses_no_longer_than_its_refill_time(
+    valkey: redis.Redis, name: str
+) -> None:
     wanted = [[LimitTake(name, rate=20, burst=2)]]
     far = time.time_ns() // 1000 + 3600 * SECOND
     valkey.set(f"postroad:limit:{name}", far, ex=3600)
@@ -216,7 +222,7 @@ class Buckets:
 
 @settings(max_examples=60)
 @given(history=histories)
-def test_valkey_lets_through_what_buckets_would(
+def test_valkey_decides_like_a_model_of_token_buckets(
     valkey: redis.Redis, history: list[tuple[int, list[list[tuple[str, int]]]]]
 ) -> None:
     buckets, name = Buckets(), uuid4().hex
@@ -233,7 +239,7 @@ def test_valkey_lets_through_what_buckets_would(
 
 
 @given(history=histories)
-def test_a_process_alone_lets_through_what_buckets_would(
+def test_local_limits_decide_like_a_model_of_token_buckets(
     history: list[tuple[int, list[list[tuple[str, int]]]]],
 ) -> None:
     buckets, alone, now = Buckets(), LocalLimits(), 0
@@ -272,24 +278,24 @@ def _to_grain(seconds: float) -> int:
 # What must not happen twice -----------------------------------------------------------------------------------
 
 
-def test_a_word_is_new_once(valkey: redis.Redis, name: str) -> None:
+def test_a_nonce_is_new_once(valkey: redis.Redis, name: str) -> None:
     assert store_nonces(valkey, [(name, 60), (f"{name}:other", 60)]) == [True, True]
 
     assert store_nonces(valkey, [(name, 60), (f"{name}:third", 60)]) == [False, True]
 
 
-def test_of_two_equal_words_at_once_the_second_is_not_new(valkey: redis.Redis, name: str) -> None:
+def test_the_second_of_two_equal_nonces_in_one_call_is_not_new(valkey: redis.Redis, name: str) -> None:
     assert store_nonces(valkey, [(name, 60), (name, 60)]) == [True, False]
 
 
-def test_fifty_at_once_find_a_word_new_once(valkey: redis.Redis, name: str) -> None:
+def test_fifty_concurrent_uses_of_a_nonce_find_it_new_once(valkey: redis.Redis, name: str) -> None:
     with ThreadPoolExecutor(50) as threads:
         received = list(threads.map(lambda _: store_nonces(valkey, [(name, 60)]), range(50)))
 
     assert received.count([True]) == 1
 
 
-def test_a_word_is_kept_for_its_seconds_and_only_as_a_hash(valkey: redis.Redis, name: str) -> None:
+def test_a_nonce_is_stored_as_a_hash_and_expires_after_its_seconds(valkey: redis.Redis, name: str) -> None:
     store_nonces(valkey, [(name, 60), (f"{name}:none", 0)])
 
     key = f"postroad:nonce:{sha256(name.encode()).hexdigest()}"
@@ -308,7 +314,7 @@ def own_valkey(pair: development.EmbeddedServers) -> Iterator[redis.Redis]:
         yield client
 
 
-def test_while_valkey_is_killed_half_is_allowed_and_no_nonce_and_afterwards_all(
+def test_while_valkey_is_down_half_of_a_limit_and_no_nonce_is_allowed(
     pair: development.EmbeddedServers, own_valkey: redis.Redis, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wanted = [[LimitTake(name, rate=0.01, burst=6)]]
@@ -346,7 +352,7 @@ def _waiting_at(server: socket.socket) -> int:
     return count
 
 
-def test_a_valkey_that_hangs_costs_its_timeout_once(pair: development.EmbeddedServers, name: str) -> None:
+def test_a_hanging_valkey_is_called_at_most_once_a_second(pair: development.EmbeddedServers, name: str) -> None:
     wanted = [[LimitTake(name, rate=1, burst=1)]]
     with (
         socket.create_server(("127.0.0.1", 0)) as hanging,
@@ -365,7 +371,9 @@ def test_a_valkey_that_hangs_costs_its_timeout_once(pair: development.EmbeddedSe
     assert tries <= 1 + lasted
 
 
-def test_what_valkey_refuses_to_do_raises_nothing(valkey: redis.Redis, own_valkey: redis.Redis, name: str) -> None:
+def test_an_error_reply_of_valkey_raises_nothing_and_local_limits_apply(
+    valkey: redis.Redis, own_valkey: redis.Redis, name: str
+) -> None:
     valkey.lpush(f"postroad:limit:{name}", "no number")
 
     verdicts = [take(own_valkey, [[LimitTake(name, rate=0.01, burst=2)]])[0] for _ in range(2)]
@@ -374,7 +382,7 @@ def test_what_valkey_refuses_to_do_raises_nothing(valkey: redis.Redis, own_valke
     valkey.delete(f"postroad:limit:{name}")
 
 
-def test_without_any_valkey_a_process_goes_by_its_own_limits(name: str) -> None:
+def test_without_valkey_configured_local_limits_apply(name: str) -> None:
     wanted = [[LimitTake(name, rate=0.01, burst=4)]]
 
     assert [take(None, wanted)[0] is None for _ in range(3)] == [True, True, False]
@@ -384,7 +392,7 @@ def test_without_any_valkey_a_process_goes_by_its_own_limits(name: str) -> None:
     assert store_nonces(None, [(name, 60)]) is None
 
 
-def test_fifty_at_once_find_half_of_ten_in_a_process_alone(name: str) -> None:
+def test_fifty_concurrent_requests_take_half_of_ten_from_local_limits(name: str) -> None:
     wanted = [[LimitTake(name, rate=0.001, burst=10)]]
 
     with ThreadPoolExecutor(50) as threads:
@@ -393,7 +401,7 @@ def test_fifty_at_once_find_half_of_ten_in_a_process_alone(name: str) -> None:
     assert verdicts.count(None) == 5
 
 
-def test_a_process_alone_forgets_first_what_is_whole_first() -> None:
+def test_a_full_table_of_local_limits_drops_those_refilled_first() -> None:
     alone = LocalLimits(most=100)
     slow = [[LimitShare("slow", 10 * SECOND, 10 * SECOND)]]
     alone.judge(slow, 0)
@@ -405,7 +413,7 @@ def test_a_process_alone_forgets_first_what_is_whole_first() -> None:
     assert alone.judge(slow, SECOND)[0].refused
 
 
-def test_when_the_pause_is_over_one_caller_tries_valkey() -> None:
+def test_after_the_pause_one_caller_tries_valkey_again() -> None:
     absence = Absence()
     assert not absence.lasts()
     absence.begin("a test")
