@@ -1,4 +1,4 @@
-"""Fixtures that most tests request have a type in each test, so that mypy checks how they are used."""
+"""Common fixtures have a type annotation in each test, so that mypy checks how they are used."""
 
 import ast
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def untyped(tree: ast.Module) -> Iterator[str]:
                     yield f"{node.lineno} {node.name}: {given.arg}"
 
 
-def test_what_most_tests_request_has_a_type() -> None:
+def test_common_fixtures_have_a_type_annotation_in_every_test() -> None:
     paths = sorted(TESTS.rglob("*.py"))
     found = [f"{path.name}:{each}" for path in paths for each in untyped(ast.parse(path.read_text("utf-8")))]
 
@@ -50,12 +50,12 @@ def test_what_most_tests_request_has_a_type() -> None:
         "async def send(settings: Any) -> None: ...",
     ],
 )
-def test_a_fixture_without_a_type_is_noticed(code: str) -> None:
+def test_a_common_fixture_without_a_type_annotation_is_reported(code: str) -> None:
     assert list(untyped(ast.parse(code)))
 
 
 @pytest.mark.parametrize(
     "code", ["def test_it(world: World) -> None: ...", "def carrier(**settings: Any) -> None: ..."]
 )
-def test_what_has_a_type_or_is_something_else_is_not(code: str) -> None:
+def test_annotated_fixtures_and_other_parameters_are_not_reported(code: str) -> None:
     assert not list(untyped(ast.parse(code)))

@@ -64,12 +64,12 @@ def test_the_workflow_names_a_major_version_of_each_action(workflow: dict[str, A
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", each) for each in used), used
 
 
-def test_there_is_a_form_for_a_bug_a_feature_and_a_carrier() -> None:
+def test_there_is_an_issue_form_for_a_bug_a_feature_and_a_carrier() -> None:
     assert [path.stem for path in FORMS] == ["bug", "carrier", "feature"]
 
 
 @each_form
-def test_a_form_has_what_the_forge_requires(path: Path) -> None:
+def test_an_issue_form_has_the_fields_that_github_requires(path: Path) -> None:
     form = load(path)
 
     assert {"name", "description", "body"} <= form.keys()
@@ -83,7 +83,7 @@ def test_a_form_has_what_the_forge_requires(path: Path) -> None:
 
 
 @each_form
-def test_a_form_begins_with_a_warning_not_to_paste_numbers_texts_and_keys(path: Path) -> None:
+def test_an_issue_form_begins_with_a_warning_not_to_paste_numbers_texts_and_keys(path: Path) -> None:
     first = load(path)["body"][0]
 
     assert first["type"] == "markdown"
@@ -91,7 +91,7 @@ def test_a_form_begins_with_a_warning_not_to_paste_numbers_texts_and_keys(path: 
     assert "phone numbers" in first["attributes"]["value"]
 
 
-def test_the_template_of_a_pull_request_asks_for_what_contributing_demands() -> None:
+def test_the_pull_request_template_asks_for_what_contributing_md_requires() -> None:
     template = (ROOT / ".github" / "pull_request_template.md").read_text("utf-8")
     contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
@@ -100,11 +100,11 @@ def test_the_template_of_a_pull_request_asks_for_what_contributing_demands() -> 
         assert asked in contributing
 
 
-def test_security_md_says_how_to_report_a_vulnerability() -> None:
+def test_security_md_describes_how_to_report_a_vulnerability() -> None:
     assert "Report a vulnerability" in (ROOT / "SECURITY.md").read_text("utf-8")
 
 
-def test_notice_names_files_that_are_there() -> None:
+def test_notice_names_files_that_exist() -> None:
     paths = re.findall(r"^  ((?:schema|pipeline|workers)/\S+)", (ROOT / "NOTICE").read_text("utf-8"), re.MULTILINE)
 
     assert paths

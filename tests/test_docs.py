@@ -151,7 +151,7 @@ def test_the_tables_that_the_glossary_names_exist() -> None:
         "`workers.producer.teleport`",
     ],
 )
-def test_a_path_that_does_not_exist_is_noticed(text: str) -> None:
+def test_a_path_that_does_not_exist_is_reported(text: str) -> None:
     assert list(missing_paths(text))
 
 
@@ -168,7 +168,7 @@ def test_a_path_that_does_not_exist_is_noticed(text: str) -> None:
         "```sh\ncat teleport.py\n```",
     ],
 )
-def test_what_exists_or_is_no_path_of_ours_is_not(text: str) -> None:
+def test_existing_paths_and_text_that_is_not_a_path_of_the_repository_are_not_reported(text: str) -> None:
     assert not list(missing_paths(text))
 
 
@@ -180,16 +180,16 @@ def test_what_exists_or_is_no_path_of_ours_is_not(text: str) -> None:
         "    python -m workers.teleport 1.json",
     ],
 )
-def test_an_import_that_fails_is_noticed(code: str) -> None:
+def test_an_import_that_fails_is_reported(code: str) -> None:
     assert list(missing_imports(code))
 
 
 @pytest.mark.parametrize(
     "text", ["`postroad teleport`", "    postroad carrier teleport acme", "postroad send --teleport", "`postroad --x`"]
 )
-def test_a_command_or_option_that_does_not_exist_is_noticed(text: str) -> None:
+def test_a_command_or_option_that_does_not_exist_is_reported(text: str) -> None:
     assert list(unknown_commands(text))
 
 
-def test_a_link_to_nothing_is_noticed() -> None:
+def test_a_link_to_a_missing_file_is_reported() -> None:
     assert list(missing_links("[there](docs/teleport.md#home)", ROOT))

@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold: floors, names, sizes, words, and the parts of Celery we do without."""
+"""Rules for the source code: layers, names, sizes, docstrings, and the parts of Celery that are not used."""
 
 import ast
 import re
@@ -166,36 +166,36 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 # The house keeps them -----------------------------------------------------------------------------------------
 
 
-def test_the_whole_house_is_looked_at() -> None:
+def test_all_packages_of_the_product_are_checked() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(HOUSE)
     assert ROOT / "schema" / "order.py" in FILES
 
 
-def test_no_floor_knows_one_above_it() -> None:
+def test_no_layer_imports_a_layer_above_it() -> None:
     outcome = lint_imports(ROOT)
 
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
 @each_file
-def test_everything_public_has_a_docstring(path: Path) -> None:
+def test_every_public_name_has_a_docstring(path: Path) -> None:
     assert not list(undocumented(path, ast.parse(path.read_text("utf-8"))))
 
 
 @each_file
-def test_a_file_is_named_for_what_it_does(path: Path) -> None:
+def test_no_file_name_has_a_meaningless_word_such_as_utils(path: Path) -> None:
     assert not empty_words(path.relative_to(ROOT))
 
 
 @each_file
-def test_a_file_fits_a_few_screens(path: Path) -> None:
+def test_a_file_is_no_longer_than_the_limit(path: Path) -> None:
     # the whole database is on one scroll on purpose
     longest = 2 * LONGEST if path.relative_to(ROOT) == Path("schema/tables.py") else LONGEST
     assert len(path.read_text("utf-8").splitlines()) <= longest
 
 
 @each_file
-def test_a_function_is_read_at_once(path: Path) -> None:
+def test_a_function_is_no_larger_than_the_limits(path: Path) -> None:
     # a migration is one function
     assert "versions" in path.parts or not list(too_large(ast.parse(path.read_text("utf-8"))))
 
@@ -207,14 +207,14 @@ def test_every_folder_of_python_is_a_package(path: Path) -> None:
 
 
 @each_file
-def test_there_is_one_clock_and_no_result(path: Path) -> None:
+def test_no_celery_eta_countdown_retry_canvas_or_result_is_used(path: Path) -> None:
     found = list(second_clocks(ast.parse(path.read_text("utf-8"))))
     # the gate reads what others say, to refuse it
     assert len(found) == (path.relative_to(ROOT) == Path("workers/broker/task_message.py")), found
 
 
 @each_file
-def test_columns_of_rows_have_names(path: Path) -> None:
+def test_columns_of_rows_are_read_by_name(path: Path) -> None:
     assert not list(numbered_columns(ast.parse(path.read_text("utf-8"))))
 
 
@@ -225,7 +225,7 @@ STAGES_OF_FILES = {"deliver", "resend"}
 @pytest.mark.parametrize(
     "path", [path for path in FILES if (ROOT / "pipeline/stages") in path.parents], ids=lambda path: path.name
 )
-def test_a_stage_imports_no_stage(path: Path) -> None:
+def test_a_stage_imports_no_other_stage(path: Path) -> None:
     folder = path.parent.name
     assert not list(stage_imports(ast.parse(path.read_text("utf-8")), folder if folder in STAGES_OF_FILES else ""))
 
@@ -247,7 +247,7 @@ NAMES_VENDORS = {
 
 
 @each_file
-def test_nothing_names_a_vendor_outside_its_folder(path: Path) -> None:
+def test_a_dialect_s_vendor_is_not_named_outside_its_folder(path: Path) -> None:
     assert len(VENDORS) >= 4
     own = path.relative_to(DIALECTS).parts[0] if path.is_relative_to(DIALECTS) else ""
     found = {each for each in VENDORS if each in path.read_text("utf-8").lower()} - {own}
@@ -267,7 +267,7 @@ def test_a_dialect_opens_no_transaction(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [path for path in FILES if (ROOT / "pipeline/rules") in path.parents], ids=lambda path: path.name
 )
-def test_a_rule_is_handed_the_time(path: Path) -> None:
+def test_a_rule_does_not_read_the_clock(path: Path) -> None:
     assert not list(impurities(ast.parse(path.read_text("utf-8"))))
 
 
@@ -295,7 +295,7 @@ def test_a_rule_is_handed_the_time(path: Path) -> None:
         "@app.task(autoretry_for=(OSError,))\ndef deliver(): ...",
     ],
 )
-def test_a_second_clock_is_noticed(code: str) -> None:
+def test_a_use_of_celery_scheduling_canvas_or_results_is_reported(code: str) -> None:
     assert list(second_clocks(ast.parse(code)))
 
 
@@ -309,7 +309,7 @@ def test_a_second_clock_is_noticed(code: str) -> None:
         "from pipeline.rules.routing import retry_delays",
     ],
 )
-def test_what_only_looks_like_one_is_not(code: str) -> None:
+def test_code_that_only_resembles_celery_scheduling_is_not_reported(code: str) -> None:
     assert not list(second_clocks(ast.parse(code)))
 
 
@@ -324,7 +324,7 @@ def test_what_only_looks_like_one_is_not(code: str) -> None:
         "def late():\n    from pipeline.stages.bill import bill",
     ],
 )
-def test_a_stage_that_imports_a_stage_is_noticed(code: str) -> None:
+def test_a_stage_that_imports_another_stage_is_reported(code: str) -> None:
     assert list(stage_imports(ast.parse(code)))
 
 
@@ -341,26 +341,26 @@ def test_a_stage_that_imports_a_stage_is_noticed(code: str) -> None:
         "conn.execute(query).first()[0]",
     ],
 )
-def test_a_column_that_is_read_by_its_number_is_noticed(code: str) -> None:
+def test_a_column_that_is_read_by_its_number_is_reported(code: str) -> None:
     assert list(numbered_columns(ast.parse(code)))
 
 
 @pytest.mark.parametrize(
     "code", ["row.id", "row['id']", "rows[0]", "rows[0].id", "rows[:3]", "{id_: name for id_, name in rows}"]
 )
-def test_a_column_that_is_read_by_its_name_is_not(code: str) -> None:
+def test_a_column_that_is_read_by_its_name_is_not_reported(code: str) -> None:
     assert not list(numbered_columns(ast.parse(code)))
 
 
 @pytest.mark.parametrize("code", ["datetime.now(UTC)", "date.today()", "datetime.datetime.utcnow()"])
-def test_a_rule_with_a_clock_is_noticed(code: str) -> None:
+def test_a_rule_that_reads_the_clock_is_reported(code: str) -> None:
     assert list(impurities(ast.parse(code)))
 
 
 @pytest.mark.parametrize(
     "name", ["pipeline/utils.py", "schema/phone_helpers.py", "workers/base/app.py", "workers/manager.py"]
 )
-def test_a_name_that_says_nothing_is_noticed(name: str) -> None:
+def test_a_file_name_with_a_meaningless_word_is_reported(name: str) -> None:
     assert empty_words(Path(name))
 
 
@@ -373,7 +373,7 @@ def test_a_name_that_says_nothing_is_noticed(name: str) -> None:
         "'''A module.'''\nasync def send(): ...",
     ],
 )
-def test_a_missing_docstring_is_noticed(code: str) -> None:
+def test_a_missing_docstring_is_reported(code: str) -> None:
     assert list(undocumented(Path("send.py"), ast.parse(code)))
 
 
@@ -408,7 +408,7 @@ SOUND = [
 ]
 
 
-def test_every_contract_can_break(tmp_path: Path) -> None:
+def test_every_import_contract_is_broken_by_a_forbidden_import(tmp_path: Path) -> None:
     contracts = (ROOT / "setup.cfg").read_text("utf-8")
     # the small tree has none of the exempt imports
     lenient = contracts.replace("unmatched_ignore_imports_alerting = error", "unmatched_ignore_imports_alerting = none")
@@ -429,7 +429,7 @@ def test_every_contract_can_break(tmp_path: Path) -> None:
         assert f"{name} BROKEN" in " ".join(outcome.stdout.split())
 
 
-def test_every_decision_has_a_number_of_its_own_which_its_heading_says() -> None:
+def test_decision_files_are_numbered_consecutively_and_their_headings_have_the_same_number() -> None:
     files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     numbers = [int(path.name[:4]) for path in files]
 
@@ -445,9 +445,9 @@ def test_every_decision_has_a_number_of_its_own_which_its_heading_says() -> None
         "def f(a):\n    return [" + "1 if a else " * 14 + "0 for b in a]",
     ],
 )
-def test_a_function_that_is_too_large_would_be_noticed(code: str) -> None:
+def test_a_function_that_is_too_large_is_reported(code: str) -> None:
     assert list(too_large(ast.parse(code)))
 
 
-def test_fifteen_ways_are_not_too_many() -> None:
+def test_a_function_with_fifteen_branches_is_not_reported() -> None:
     assert not list(too_large(ast.parse("def f(a):\n    return " + " or ".join("a" * 15))))

@@ -1,4 +1,4 @@
-"""What a newcomer installs is what the house needs, whole and locked."""
+"""Packaging: lock files, declared requirements, NOTICE, and the contents of the sdist and the wheel."""
 
 import ast
 import configparser
@@ -59,7 +59,7 @@ def wanted(text: str) -> list[Requirement]:
     return [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def test_the_lock_holds_everything_setup_cfg_asks_for(setup: configparser.ConfigParser, lock: Lock) -> None:
+def test_the_lock_has_every_requirement_of_setup_cfg(setup: configparser.ConfigParser, lock: Lock) -> None:
     asked = [
         *wanted(setup["options"]["install_requires"]),
         *wanted(setup["options.extras_require"]["embedded"]),
@@ -72,7 +72,7 @@ def test_the_lock_holds_everything_setup_cfg_asks_for(setup: configparser.Config
         assert hashes, f"{requirement.name} has no hash"
 
 
-def test_the_runtime_lock_holds_what_the_product_requires_at_the_versions_of_the_development_lock(
+def test_the_runtime_lock_has_the_product_s_requirements_at_the_versions_of_the_development_lock(
     setup: configparser.ConfigParser, lock: Lock, runtime_lock: Lock
 ) -> None:
     required = {canonicalize_name(each.name) for each in wanted(setup["options"]["install_requires"])}
@@ -111,14 +111,14 @@ def dependencies(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-runtime.lock"])
-def test_a_lock_names_no_place(name: str) -> None:
+def test_a_lock_file_has_no_url_and_no_path(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
 
     assert "://" not in text
     assert "/" not in re.sub(r"--hash=\S+", "", text)
 
 
-def test_what_is_imported_is_declared(setup: configparser.ConfigParser) -> None:
+def test_every_imported_distribution_is_declared_in_setup_cfg(setup: configparser.ConfigParser) -> None:
     declared = {
         canonicalize_name(requirement.name)
         for text in (setup["options"]["install_requires"], setup["options.extras_require"]["embedded"])
@@ -173,7 +173,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return build_product(tmp_path_factory.mktemp("built"))
 
 
-def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_house(built: Built) -> None:
+def test_a_wheel_built_from_the_sdist_has_every_file_of_the_product(built: Built) -> None:
     files = {
         path.relative_to(ROOT).as_posix()
         for floor in HOUSE
@@ -187,21 +187,21 @@ def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_house(built: Built
     assert shipped == files, "package_data in setup.cfg names what is not Python"
 
 
-def test_a_wheel_brings_the_licence_and_the_notice(built: Built) -> None:
+def test_a_wheel_has_the_licence_and_the_notice(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as packed:
         for name in ("LICENSE", "NOTICE"):
             [path] = [path for path in packed.namelist() if path.endswith(f".dist-info/licenses/{name}")]
             assert packed.read(path) == (ROOT / name).read_bytes()
 
 
-def test_the_processes_of_a_wheel_are_those_of_the_procfile_at_the_top(built: Built) -> None:
+def test_the_procfile_of_a_wheel_is_the_procfile_of_the_repository(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as packed:
         shipped = packed.read("workers/processes/Procfile")
 
     assert shipped == (ROOT / "Procfile").read_bytes()
 
 
-def test_an_sdist_holds_what_builds_and_runs_the_product_and_neither_tests_nor_the_client(built: Built) -> None:
+def test_an_sdist_has_what_builds_and_runs_the_product_and_neither_tests_nor_the_client(built: Built) -> None:
     documents = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*") if path.is_file()}
     with tarfile.open(built.sdist) as packed:
         names = {member.name.partition("/")[2] for member in packed if member.isfile()}

@@ -31,15 +31,15 @@ def thrown_out(world: World, settings: Settings) -> World:
     return world
 
 
-def test_a_connection_that_lay_idle_is_asked_whether_it_lives(
-    thrown_out: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_was_idle_is_checked_before_use(thrown_out: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_IDLE", 0)
 
     assert thrown_out.rows("SELECT 1") == [1]
 
 
-def test_a_connection_in_use_that_died_is_a_fault_once(thrown_out: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_connection_in_use_raises_once_and_is_then_replaced(
+    thrown_out: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "_IDLE", 60)
 
     with pytest.raises(DatabaseFault):
@@ -77,7 +77,7 @@ def test_a_statement_is_waited_for_no_longer_than_the_deadline(world: World, set
 
 
 @pytest.mark.parametrize("work", [None, *Work])
-def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
+def test_lock_and_statement_timeouts_of_a_transaction_follow_its_work_and_end_with_it(
     work: Work | None, world: World, settings: Settings
 ) -> None:
     expected = work.value if work else Work.API.value
@@ -93,7 +93,7 @@ def test_the_deadlines_of_a_transaction_are_those_of_its_work_and_end_with_it(
     assert tuple(after) == tuple(outside) == (Work.API.value.lock, Work.API.value.statement, 60, "UTC")
 
 
-def test_nothing_is_asked_for_at_connecting_that_a_connection_pooler_refuses(world: World) -> None:
+def test_no_startup_option_that_a_connection_pooler_refuses_is_set(world: World) -> None:
     with world.rt.begin() as conn:
         driver = conn.connection.driver_connection
         assert driver is not None
@@ -104,7 +104,7 @@ def test_nothing_is_asked_for_at_connecting_that_a_connection_pooler_refuses(wor
     assert int(asked["keepalives_idle"]) > 0
 
 
-def test_each_task_ends_its_waits_before_its_lease_does(settings: Settings) -> None:
+def test_the_lock_and_statement_timeouts_of_tasks_are_shorter_than_their_lease(settings: Settings) -> None:
     deadlines = Work.TASK.value
 
     assert deadlines.lock < deadlines.statement < settings.lease_seconds

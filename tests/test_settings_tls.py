@@ -25,7 +25,9 @@ REDIS_PY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none"
     ],
 )
 @pytest.mark.parametrize("name", ["broker_url", "valkey_url"])
-def test_both_libraries_read_the_same(name: str, query: str, verified: ssl.VerifyMode, tmp_path: Path) -> None:
+def test_kombu_and_redis_py_read_the_same_tls_options(
+    name: str, query: str, verified: ssl.VerifyMode, tmp_path: Path
+) -> None:
     (tmp_path / "ca.pem").touch()
     written = f"rediss://:pass%2Fword@db:6390/3{query.replace('FILE', str(tmp_path / 'ca.pem'))}"
 
@@ -56,7 +58,7 @@ def test_both_libraries_read_the_same(name: str, query: str, verified: ssl.Verif
     ],
 )
 @pytest.mark.parametrize("name", ["POSTROAD_BROKER_URL", "BROKER_URL", "POSTROAD_VALKEY_URL"])
-def test_a_wrong_option_is_a_configuration_error(
+def test_an_invalid_option_of_a_redis_url_is_a_configuration_error(
     name: str, url: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for other in ("POSTROAD_BROKER_URL", "BROKER_URL", "POSTROAD_VALKEY_URL"):
@@ -73,5 +75,5 @@ def test_a_wrong_option_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("url", ["", "redis://:p@db:1/0", "redis://db", "redis://db/", "amqp://a:b@db/x?ssl=1"])
-def test_other_urls_are_left_as_they_are(url: str) -> None:
+def test_urls_without_tls_options_are_unchanged(url: str) -> None:
     assert Settings.model_validate({"broker_url": url}).broker_url.get_secret_value() == url

@@ -15,7 +15,7 @@ def vault() -> Vault:
     return Vault(SECRET)
 
 
-def test_what_is_sealed_opens_again(vault: Vault) -> None:
+def test_a_sealed_value_is_opened_unchanged(vault: Vault) -> None:
     sealed = vault.seal("key", b"a secret")
 
     assert vault.open("key", sealed) == b"a secret"
@@ -32,14 +32,14 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-def test_what_was_touched_does_not_open(vault: Vault, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_modified_sealed_value_does_not_open(vault: Vault, spoil: Callable[[bytes], bytes]) -> None:
     sealed = spoil(vault.seal("key", b"a secret of some length"))
 
     with pytest.raises(ConfigurationError, match="POSTROAD_SECRET_KEY"):
         vault.open("key", sealed)
 
 
-def test_it_opens_for_its_own_purpose_and_under_its_own_secret_only(vault: Vault) -> None:
+def test_a_sealed_value_opens_only_for_its_own_purpose_and_secret(vault: Vault) -> None:
     sealed = vault.seal("key", b"a secret")
 
     for other, purpose in ((vault, "endpoint"), (Vault(SECRET[::-1]), "key")):
@@ -63,7 +63,7 @@ def test_a_digest_depends_on_purpose_secret_and_every_part(vault: Vault) -> None
 
 
 @pytest.mark.parametrize("secret", ["", "x" * 31])
-def test_a_short_secret_is_refused_with_what_to_do(secret: str) -> None:
+def test_a_short_secret_is_refused_with_a_command_that_makes_one(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="openssl rand -hex 32"):
         Vault(secret)
 
@@ -71,7 +71,7 @@ def test_a_short_secret_is_refused_with_what_to_do(secret: str) -> None:
 NEW, OLDER = "f" * 32, "0" * 32
 
 
-def test_while_a_secret_is_replaced_the_ones_before_it_open_and_match(vault: Vault) -> None:
+def test_older_secrets_still_open_values_and_match_digests_during_a_replacement(vault: Vault) -> None:
     oldest = Vault(OLDER)
     replaced = Vault(NEW, [SECRET, OLDER])
 
@@ -86,7 +86,7 @@ def test_while_a_secret_is_replaced_the_ones_before_it_open_and_match(vault: Vau
         vault.open("key", replaced.seal("key", b"a secret"))
 
 
-def test_what_was_sealed_before_secrets_had_versions_opens(vault: Vault) -> None:
+def test_a_value_sealed_before_secrets_had_versions_opens(vault: Vault) -> None:
     sealed = vault.seal("key", b"a secret")
     unversioned = b"\x01" + sealed[5:]
 

@@ -1,4 +1,4 @@
-"""One word, one thing: classes and modules are named once, by the terms of the field and not by words of our own."""
+"""Names: classes and modules are named once, by the terms of the field and not by words of our own."""
 
 import ast
 import re
@@ -78,7 +78,7 @@ def is_pair(paths: Iterable[str]) -> bool:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_no_name_has_a_word_of_our_own(path: Path) -> None:
+def test_no_identifier_or_file_name_has_a_word_of_our_own(path: Path) -> None:
     name = path.relative_to(ROOT).as_posix()
     if HISTORY.match(name):
         pytest.skip("history")
@@ -109,12 +109,12 @@ def test_a_module_s_name_is_used_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["Herald", "last_heard", "front_doors_desk", "_Trip", "STAND"])
-def test_a_word_of_ours_would_be_noticed(name: str) -> None:
+def test_a_name_with_a_word_of_our_own_is_reported(name: str) -> None:
     assert our_words([name])
 
 
 @pytest.mark.parametrize("name", ["unnest", "standard", "retaken", "pretend", "deskew", "ShownMessage"])
-def test_a_word_that_only_holds_one_is_none(name: str) -> None:
+def test_a_word_that_merely_contains_a_word_of_our_own_is_not_reported(name: str) -> None:
     assert not our_words([name])
 
 
@@ -127,5 +127,7 @@ def test_a_word_that_only_holds_one_is_none(name: str) -> None:
         (["pipeline/store/receipts.py", "pipeline/store/api/receipts.py"], False),
     ],
 )
-def test_what_a_pair_of_layers_is(paths: list[str], may_be: bool) -> None:
+def test_modules_may_share_a_name_only_across_layers_or_as_implementations_of_an_interface(
+    paths: list[str], may_be: bool
+) -> None:
     assert is_pair(paths) is may_be

@@ -140,7 +140,7 @@ class Conformance:
     REFUSED = ("refuse:21", "21")
     REFUSED_FOR_NOW = ("refuse_transient:full", "full")
 
-    def test_each_parcel_has_one_attempt_in_its_place(self, rig: Rig) -> None:
+    def test_send_returns_one_attempt_for_each_parcel_in_the_same_order(self, rig: Rig) -> None:
         carrier = rig.carrier({"latency_ms": 5, "slow:0.05": 0.3})
         parcels = [parcel(to=f"+4917012{n:05}") for n in range(60)]
 
@@ -151,11 +151,13 @@ class Conformance:
         by_ref = {line["ref"]: line["carrier_id"] for line in rig.log()}
         assert [attempt.carrier_ref for attempt in attempts] == [by_ref[mark] for mark in marks(rig, parcels)]
 
-    def test_nothing_to_send_is_nothing_sent(self, rig: Rig) -> None:
+    def test_sending_no_parcels_returns_no_attempts(self, rig: Rig) -> None:
         assert rig.carrier().send([]) == []
 
     @pytest.mark.parametrize("scripted", ScriptedOutcome)
-    def test_each_fate_has_its_outcome(self, rig: Rig, scripted: ScriptedOutcome) -> None:
+    def test_each_scripted_outcome_of_the_carrier_gives_the_expected_outcome(
+        self, rig: Rig, scripted: ScriptedOutcome
+    ) -> None:
         word = "slow:0.1" if scripted is ScriptedOutcome.SLOW else scripted
         carrier = rig.carrier({word: 1}, **hurry(scripted))
 
@@ -169,7 +171,7 @@ class Conformance:
         assert (line["decision"].partition(":")[0], line["taken"]) == (scripted, scripted in ACCEPTED)
         assert scripted in (ScriptedOutcome.THROTTLE, ScriptedOutcome.QUEUE_FULL) or earlier == []
 
-    def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Rig) -> None:
+    def test_the_outcome_of_one_parcel_does_not_affect_the_others_of_its_call(self, rig: Rig) -> None:
         words = {
             ending: "slow:0.1" if scripted is ScriptedOutcome.SLOW else scripted.value
             for ending, scripted in ENDINGS.items()
@@ -181,7 +183,7 @@ class Conformance:
 
         assert [attempt.outcome for attempt in attempts] == [EXPECTED[ENDINGS[each.to[-4:]]] for each in parcels]
 
-    def test_a_refusal_keeps_the_carrier_s_code(self, rig: Rig) -> None:
+    def test_a_refused_attempt_has_the_carrier_s_code_and_retry_after(self, rig: Rig) -> None:
         (refuse, code), (later, code_for_now) = self.REFUSED, self.REFUSED_FOR_NOW
         carrier = rig.carrier({"numbers": {"1": refuse, "2": later, "3": "throttle:7"}})
 
@@ -190,7 +192,7 @@ class Conformance:
         assert [attempt.code for attempt in attempts] == [code, code_for_now, "throttled"]
         assert [attempt.retry_after for attempt in attempts] == [None, None, 7]
 
-    def test_a_carrier_that_never_answers_is_left_at_its_deadline(self, rig: Rig) -> None:
+    def test_requests_that_get_no_response_are_unknown_after_the_deadline(self, rig: Rig) -> None:
         carrier = rig.carrier({"silent": 1}, deadline=SOON)
         began = time.monotonic()
 
@@ -199,7 +201,7 @@ class Conformance:
         assert time.monotonic() - began < SOON + 3
         assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.UNKNOWN, "timeout")}
 
-    def test_a_thousand_pass_through_the_window(self, rig: Rig) -> None:
+    def test_a_thousand_messages_are_accepted_with_no_more_in_flight_than_the_window_allows(self, rig: Rig) -> None:
         carrier = rig.carrier({"latency_ms": 10})
         parcels = [parcel(to=f"+4917012{n:05}") for n in range(1000)]
 
@@ -210,7 +212,7 @@ class Conformance:
         assert len({attempt.carrier_ref for attempt in attempts}) == 1000
         assert sorted(line["ref"] for line in rig.log()) == sorted(marks(rig, parcels))
 
-    def test_it_notes_what_is_on_the_wire_and_what_became_of_it(self, rig: Rig) -> None:
+    def test_submit_notes_report_each_handover_and_its_attempt(self, rig: Rig) -> None:
         (refuse, _), (later, _) = self.REFUSED, self.REFUSED_FOR_NOW
         carrier = rig.carrier({"latency_ms": 5, refuse: 0.2, later: 0.2})
         assert isinstance(carrier, NotingCarrier) is self.NOTES
@@ -224,7 +226,7 @@ class Conformance:
         assert [notes.answers[place] for place in range(100)] == attempts
         assert notes.peak <= WINDOW
 
-    def test_it_notes_nothing_where_the_other_end_is_away(self, rig: Rig) -> None:
+    def test_submit_notes_report_no_handover_when_the_carrier_is_unreachable(self, rig: Rig) -> None:
         carrier, notes = rig.away(), Noted()
 
         attempts = (
@@ -234,7 +236,7 @@ class Conformance:
         assert {attempt.outcome for attempt in attempts} <= {Outcome.NOT_WRITTEN}
         assert notes.handed == {}
 
-    def test_a_carrier_is_used_again_and_again(self, rig: Rig) -> None:
+    def test_a_carrier_can_be_used_for_several_calls_even_after_a_reset_connection(self, rig: Rig) -> None:
         carrier = rig.carrier({"numbers": {"9": "reset"}})
 
         rounds = [carrier.send([parcel(), parcel(to="+4917012345679"), parcel()]) for _ in range(5)]
@@ -244,7 +246,7 @@ class Conformance:
         ] * 5
         assert len(rig.log()) == 15
 
-    def test_a_carrier_that_is_away_was_given_nothing(self, rig: Rig) -> None:
+    def test_all_messages_to_an_unreachable_carrier_are_not_written(self, rig: Rig) -> None:
         carrier = rig.away()
         began = time.monotonic()
 
@@ -255,7 +257,7 @@ class Conformance:
         assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
         assert "refused" in {attempt.code for attempt in attempts} <= {"refused", "fused"}
 
-    def test_what_exceeds_the_limit_is_refused_for_now(self, rig: Rig) -> None:
+    def test_messages_over_the_carrier_s_rate_limit_are_refused_transiently(self, rig: Rig) -> None:
         carrier = rig.carrier({"limit_tps": 10})
 
         attempts = carrier.send([parcel() for _ in range(60)])
@@ -264,7 +266,7 @@ class Conformance:
         assert set(outcomes) == {Outcome.ACCEPTED, Outcome.REFUSED_TRANSIENT}
         assert 1 <= outcomes.count(Outcome.ACCEPTED) <= 20
 
-    def test_our_reference_arrives_unchanged(self, rig: Rig) -> None:
+    def test_the_carrier_receives_our_reference_unchanged_at_every_attempt(self, rig: Rig) -> None:
         carrier = rig.carrier()
         given = parcel(valid_until=datetime.now(UTC) + timedelta(hours=1))
 
@@ -274,7 +276,7 @@ class Conformance:
         assert [line["ref"] for line in rig.log()] == marks(rig, [given, given])
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-    def test_a_text_arrives_intact(self, rig: Rig, body: str) -> None:
+    def test_the_carrier_receives_the_text_intact(self, rig: Rig, body: str) -> None:
         [attempt] = rig.carrier().send([parcel(body)])
 
         [line] = rig.log()
@@ -282,7 +284,7 @@ class Conformance:
         assert line["body_hash"] == sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
 
     @pytest.mark.parametrize("scripted", ScriptedOutcome)
-    def test_an_attempt_tells_no_number_and_no_text(self, rig: Rig, scripted: ScriptedOutcome) -> None:
+    def test_the_repr_of_an_attempt_contains_no_number_and_no_text(self, rig: Rig, scripted: ScriptedOutcome) -> None:
         secret = parcel("sesame", to="+491709876543")
 
         [attempt] = rig.carrier(
@@ -292,12 +294,12 @@ class Conformance:
         assert "sesame" not in repr(attempt)
         assert "709876543" not in repr(attempt)
 
-    def test_closing_twice_is_closing_once(self, rig: Rig) -> None:
+    def test_a_carrier_can_be_closed_twice(self, rig: Rig) -> None:
         carrier = rig.carrier()
         carrier.send([parcel()])
 
         carrier.close()
         carrier.close()
 
-    def test_a_carrier_never_used_can_be_closed(self, rig: Rig) -> None:
+    def test_a_carrier_that_was_never_used_can_be_closed(self, rig: Rig) -> None:
         rig.carrier().close()

@@ -32,20 +32,22 @@ NOON = {"date": "Fri, 31 Dec 2027 12:00:00 GMT"}
         ("Fri, 99999999999999999999 Dec 2027 12:00:30 GMT", 1),
     ],
 )
-def test_seconds_and_dates_are_understood_and_what_is_neither_is_one_second(said: str, seconds: float) -> None:
+def test_retry_after_is_read_as_seconds_or_a_date_and_an_invalid_value_means_one_second(
+    said: str, seconds: float
+) -> None:
     assert retry_after({"retry-after": said, **NOON}) == seconds
 
 
-def test_who_says_nothing_asks_for_a_second() -> None:
+def test_a_missing_retry_after_means_one_second() -> None:
     assert retry_after({}) == 1
 
 
-def test_where_there_is_no_other_clock_ours_counts() -> None:
+def test_a_retry_after_date_without_a_date_header_is_relative_to_our_clock() -> None:
     then = datetime.now(UTC) + timedelta(hours=1)
 
     assert 3000 < retry_after({"retry-after": format_datetime(then, usegmt=True)}) <= 3600
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_whatever_is_said_it_is_a_time_to_wait(said: str, date: str) -> None:
+def test_any_retry_after_is_a_delay_of_zero_or_more_seconds(said: str, date: str) -> None:
     assert retry_after({"retry-after": said, "date": date}) >= 0

@@ -193,7 +193,7 @@ def in_time(calls: Sequence[Sent], written: Record, call_deadline: float, deadli
     assert max(ages, default=0) <= call_deadline - deadline + LATE + late
 
 
-def test_over_http_each_outcome_is_what_the_oracle_says(tmp_path: Path, lateness: Lateness) -> None:
+def test_over_http_each_outcome_agrees_with_the_oracle_s_log(tmp_path: Path, lateness: Lateness) -> None:
     log = tmp_path / "oracle.jsonl"
     with carriers(log, over_http, {"seed": 8, **MIXTURE}) as made:
         found = storm(made, portion=1000)
@@ -219,7 +219,7 @@ def test_over_http_each_outcome_is_what_the_oracle_says(tmp_path: Path, lateness
     assert fates.total() == MESSAGES
 
 
-def test_over_smpp_each_outcome_is_what_the_oracle_says_or_its_bind_broke_under_it(
+def test_over_smpp_each_outcome_agrees_with_the_oracle_s_log_unless_its_bind_broke(
     tmp_path: Path, lateness: Lateness
 ) -> None:
     log = tmp_path / "oracle.jsonl"
@@ -274,7 +274,7 @@ def in_flight(place: int, said: ScriptedOutcome, broken: int, how: ScriptedOutco
 
 
 @pytest.mark.parametrize("make_one", [over_http, over_smpp])
-def test_a_call_of_which_half_is_never_answered_ends_in_its_time(
+def test_a_call_with_half_of_its_requests_unanswered_ends_by_its_call_deadline(
     tmp_path: Path, lateness: Lateness, make_one: Callable[..., Carrier]
 ) -> None:
     log = tmp_path / "oracle.jsonl"
@@ -297,7 +297,9 @@ def test_a_call_of_which_half_is_never_answered_ends_in_its_time(
 
 @pytest.mark.parametrize("away", ["tls", "dns"])
 @pytest.mark.parametrize("kind", ["http", "smpp"])
-def test_beside_the_storm_who_is_never_reached_was_given_nothing(tmp_path: Path, kind: str, away: str) -> None:
+def test_messages_to_an_unreachable_carrier_are_not_written_while_another_carrier_has_faults(
+    tmp_path: Path, kind: str, away: str
+) -> None:
     log = tmp_path / "oracle.jsonl"
     secure, host = away == "tls", "carrier.invalid" if away == "dns" else "localhost"
     # a handshake that is no handshake ends by itself, a look-up may take its time

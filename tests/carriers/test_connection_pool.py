@@ -99,7 +99,7 @@ def say_nothing(guest: socket.socket) -> None:
     ("behaviour", "codes", "least"),
     [(hang_up, {"connect", "tls"}, 0.0), (say_nothing, {"connect_timeout"}, 2 * 0.3)],
 )
-def test_two_lanes_find_out_that_no_connection_comes_about_one_after_the_other(
+def test_only_two_connection_attempts_are_made_one_after_the_other_when_connecting_fails(
     carrier: Callable[..., VendorCarrier], behaviour: Behaviour, codes: set[str], least: float
 ) -> None:
     guests = Guests(behaviour)
@@ -116,7 +116,7 @@ def test_two_lanes_find_out_that_no_connection_comes_about_one_after_the_other(
     assert set(found) <= codes
 
 
-def test_one_message_is_one_try(carrier: Callable[..., VendorCarrier]) -> None:
+def test_a_single_message_makes_one_connection_attempt(carrier: Callable[..., VendorCarrier]) -> None:
     guests = Guests(hang_up)
     with listening(guests) as url:
         [attempt] = carrier(url.replace("http:", "https:")).send([parcel()])
@@ -124,7 +124,9 @@ def test_one_message_is_one_try(carrier: Callable[..., VendorCarrier]) -> None:
     assert (attempt.outcome, guests.came) == (Outcome.NOT_WRITTEN, 1)
 
 
-def test_where_the_first_cannot_connect_the_second_may(carrier: Callable[..., VendorCarrier], names: Names) -> None:
+def test_messages_are_accepted_when_the_second_connection_attempt_succeeds(
+    carrier: Callable[..., VendorCarrier], names: Names
+) -> None:
     names.faults = [socket.gaierror(socket.EAI_AGAIN, "not now")]
     with listening(saying(TAKEN)) as url:
         attempts = carrier(named(url)).send([parcel() for _ in range(100)])
@@ -132,7 +134,7 @@ def test_where_the_first_cannot_connect_the_second_may(carrier: Callable[..., Ve
     assert {attempt.outcome for attempt in attempts} == {Outcome.ACCEPTED}
 
 
-def test_a_name_that_is_not_known_is_looked_up_twice(carrier: Callable[..., VendorCarrier], names: Names) -> None:
+def test_an_unknown_host_name_is_looked_up_only_twice(carrier: Callable[..., VendorCarrier], names: Names) -> None:
     names.faults = [socket.gaierror(socket.EAI_NONAME, "unknown") for _ in range(50)]
     attempts = carrier(f"http://{NAME}").send([parcel() for _ in range(100)])
 
@@ -140,7 +142,7 @@ def test_a_name_that_is_not_known_is_looked_up_twice(carrier: Callable[..., Vend
     assert names.asked == 2
 
 
-def test_once_one_stands_all_others_connect_by_one_look_up_and_to_any_address(
+def test_after_the_first_connection_all_others_share_one_look_up_and_try_each_address(
     carrier: Callable[..., VendorCarrier], names: Names
 ) -> None:
     names.addresses = ["127.0.0.2", "127.0.0.1"]
@@ -159,7 +161,7 @@ def test_once_one_stands_all_others_connect_by_one_look_up_and_to_any_address(
     assert names.asked == 2
 
 
-def test_an_address_that_does_not_answer_keeps_nobody_from_the_next(
+def test_the_next_address_of_a_host_is_tried_when_one_does_not_answer(
     carrier: Callable[..., VendorCarrier], names: Names
 ) -> None:
     names.addresses = ["127.0.0.2", "127.0.0.1"]
@@ -178,7 +180,7 @@ def test_an_address_that_does_not_answer_keeps_nobody_from_the_next(
     assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED] * 3
 
 
-def test_a_look_up_that_hangs_is_the_only_one_and_holds_up_neither_call_nor_close(
+def test_a_hanging_look_up_is_not_repeated_and_blocks_neither_send_nor_close(
     carrier: Callable[..., VendorCarrier], names: Names
 ) -> None:
     names.answers.clear()
@@ -193,7 +195,9 @@ def test_a_look_up_that_hangs_is_the_only_one_and_holds_up_neither_call_nor_clos
     assert names.asked == 1
 
 
-def test_a_name_that_is_answered_again_is_used_again(carrier: Callable[..., VendorCarrier], names: Names) -> None:
+def test_a_host_name_that_resolves_again_is_connected_to_again(
+    carrier: Callable[..., VendorCarrier], names: Names
+) -> None:
     names.answers.clear()
     with listening(saying(TAKEN)) as url:
         alpha = carrier(named(url), connect_timeout=1)
@@ -204,7 +208,7 @@ def test_a_name_that_is_answered_again_is_used_again(carrier: Callable[..., Vend
     assert (lost.code, taken.outcome) == ("connect_timeout", Outcome.ACCEPTED)
 
 
-def test_a_connection_that_stands_goes_on_when_its_name_is_not_answered_any_more(
+def test_an_open_connection_stays_in_use_when_its_host_name_no_longer_resolves(
     carrier: Callable[..., VendorCarrier], names: Names
 ) -> None:
     with listening(saying(TAKEN)) as url:

@@ -121,7 +121,9 @@ ANSWERS: dict[str, tuple[bytes, Outcome, str | None]] = {
 
 
 @pytest.mark.parametrize(("answer", "outcome", "code"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(alone: Networked, answer: bytes, outcome: Outcome, code: str | None) -> None:
+def test_each_http_response_has_its_outcome_and_code(
+    alone: Networked, answer: bytes, outcome: Outcome, code: str | None
+) -> None:
     with listening(saying(answer)) as url:
         carrier = alone.at(url, deadline=SOON if code == "timeout" else DEADLINE)
         attempts = [*carrier.send([parcel()]), *carrier.send([parcel()])]
@@ -174,7 +176,7 @@ FAULTS: dict[str, tuple[Behaviour, Outcome, str | None]] = {
 
 
 @pytest.mark.parametrize(("behaviour", "outcome", "code"), FAULTS.values(), ids=FAULTS.keys())
-def test_each_fault_of_the_wire_has_its_outcome(
+def test_each_connection_fault_has_its_outcome_and_code(
     alone: Networked, behaviour: Behaviour, outcome: Outcome, code: str | None
 ) -> None:
     with listening(behaviour) as url:
@@ -185,7 +187,7 @@ def test_each_fault_of_the_wire_has_its_outcome(
     assert time.monotonic() - began < SOON + 3
 
 
-def test_a_reset_on_a_reused_connection_is_unknown_and_never_tried_again(alone: Networked) -> None:
+def test_a_reset_on_a_reused_connection_is_unknown_and_the_request_is_not_repeated(alone: Networked) -> None:
     seen: list[bytes] = []
 
     def behaviour(guest: socket.socket) -> None:
@@ -204,7 +206,7 @@ def test_a_reset_on_a_reused_connection_is_unknown_and_never_tried_again(alone: 
     assert [json.loads(body)["ref"] for body in seen] == [str(ref) for ref in refs(parcels)]
 
 
-def test_a_connection_that_answers_unasked_is_not_trusted_again(alone: Networked) -> None:
+def test_a_connection_with_an_unrequested_response_is_not_reused(alone: Networked) -> None:
     guests: list[int] = []
 
     def behaviour(guest: socket.socket) -> None:
@@ -219,7 +221,7 @@ def test_a_connection_that_answers_unasked_is_not_trusted_again(alone: Networked
     assert len(guests) == 2
 
 
-def test_a_connection_closed_while_nobody_looked_is_not_written_to(alone: Networked) -> None:
+def test_an_idle_connection_that_the_server_closed_is_not_reused(alone: Networked) -> None:
     with listening(_closing(TAKEN)) as url:
         carrier = alone.at(url)
         attempts = []
@@ -230,7 +232,7 @@ def test_a_connection_closed_while_nobody_looked_is_not_written_to(alone: Networ
     assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED] * 5
 
 
-def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(alone: Networked) -> None:
+def test_at_the_call_deadline_requests_in_flight_are_unknown_and_the_rest_not_written(alone: Networked) -> None:
     with listening(_ignoring) as url:
         carrier = alone.at(url, window=2, deadline=1, call_deadline=2.9)
         began = time.monotonic()
@@ -242,7 +244,7 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(alone: Net
     assert outcomes == [(Outcome.UNKNOWN, "timeout")] * 4 + [(Outcome.NOT_WRITTEN, "no_time")] * 16
 
 
-def test_threads_that_share_a_carrier_each_have_their_answer_in_its_time(alone: Networked) -> None:
+def test_each_call_of_threads_that_share_a_carrier_ends_by_its_call_deadline(alone: Networked) -> None:
     calls: list[tuple[float, tuple[Outcome, str | None]]] = []
 
     with listening(_ignoring) as url:
@@ -264,7 +266,7 @@ def test_threads_that_share_a_carrier_each_have_their_answer_in_its_time(alone: 
     assert words == {(Outcome.UNKNOWN, "timeout"): 1, (Outcome.NOT_WRITTEN, "no_time"): 3}
 
 
-def test_a_carrier_that_we_put_away_ourselves_is_not_blamed(alone: Networked) -> None:
+def test_sending_over_a_closed_carrier_is_no_sign_of_ill_health(alone: Networked) -> None:
     carrier = alone.at("http://127.0.0.1:1")
     carrier.close()
 
@@ -274,7 +276,7 @@ def test_a_carrier_that_we_put_away_ourselves_is_not_blamed(alone: Networked) ->
     assert is_good(attempt) is None
 
 
-def test_a_carrier_that_takes_no_more_connections_is_sent_everything_over_those_it_took(alone: Networked) -> None:
+def test_all_messages_are_sent_over_the_open_connections_when_no_more_are_accepted(alone: Networked) -> None:
     server = socket.create_server(("127.0.0.1", 0))
     guests: list[socket.socket] = []
 
@@ -305,14 +307,14 @@ def test_a_carrier_that_takes_no_more_connections_is_sent_everything_over_those_
         thread.join()
 
 
-def test_a_name_that_leads_nowhere_was_given_nothing(alone: Networked) -> None:
+def test_messages_to_a_host_name_that_does_not_resolve_are_not_written(alone: Networked) -> None:
     attempts = alone.at("http://carrier.invalid", connect_timeout=0.5).send([parcel(), parcel()])
 
     assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
     assert {attempt.code for attempt in attempts} <= {"dns", "connect_timeout"}
 
 
-def test_a_host_that_does_not_answer_was_given_nothing(alone: Networked) -> None:
+def test_messages_to_a_host_that_does_not_accept_connections_are_not_written(alone: Networked) -> None:
     with socket.socket() as server, ExitStack() as queue:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -329,7 +331,7 @@ def test_a_host_that_does_not_answer_was_given_nothing(alone: Networked) -> None
     assert Counter(attempt.code for attempt in attempts) == {"connect_timeout": FUSE, "fused": 1000 - FUSE}
 
 
-def test_where_nobody_listens_a_few_stand_for_the_rest(alone: Networked) -> None:
+def test_after_a_number_of_refused_connections_the_remaining_messages_are_not_tried(alone: Networked) -> None:
     attempts = alone.away().send([parcel() for _ in range(200)])
 
     assert {attempt.outcome for attempt in attempts} == {Outcome.NOT_WRITTEN}
@@ -337,7 +339,9 @@ def test_where_nobody_listens_a_few_stand_for_the_rest(alone: Networked) -> None
 
 
 @pytest.mark.parametrize(("behaviour", "code"), [(_resetting, "reset"), (_ignoring, "timeout")])
-def test_after_so_many_without_an_answer_no_other_begins(alone: Networked, behaviour: Behaviour, code: str) -> None:
+def test_after_a_number_of_requests_without_a_response_no_other_begins(
+    alone: Networked, behaviour: Behaviour, code: str
+) -> None:
     with listening(behaviour) as url:
         attempts = alone.at(url, window=5, deadline=SOON).send([parcel() for _ in range(200)])
 
@@ -346,7 +350,7 @@ def test_after_so_many_without_an_answer_no_other_begins(alone: Networked, behav
     assert FUSE <= outcomes[Outcome.UNKNOWN, code] < FUSE + 5
 
 
-def test_a_server_that_answers_now_and_then_is_asked_to_the_end(alone: Networked) -> None:
+def test_requests_continue_while_the_server_responds_to_some_of_them(alone: Networked) -> None:
     seen = count(1)
 
     def behaviour(guest: socket.socket) -> None:
@@ -362,7 +366,7 @@ def test_a_server_that_answers_now_and_then_is_asked_to_the_end(alone: Networked
     assert Counter(attempt.code for attempt in attempts) == {"reset": 5 * (FUSE - 1), None: 5}
 
 
-def test_the_next_call_begins_anew(alone: Networked) -> None:
+def test_a_call_that_stopped_early_does_not_affect_the_next_call(alone: Networked) -> None:
     seen = count(1)
 
     def behaviour(guest: socket.socket) -> None:
@@ -382,7 +386,7 @@ def test_the_next_call_begins_anew(alone: Networked) -> None:
     assert second.outcome is Outcome.ACCEPTED
 
 
-def test_a_server_that_speaks_no_tls_was_given_nothing(rig: Networked) -> None:
+def test_messages_to_a_server_without_tls_are_not_written_when_the_url_is_https(rig: Networked) -> None:
     attempts = rig.at(rig.url.replace("http:", "https:")).send([parcel(), parcel()])
 
     assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.NOT_WRITTEN, "tls")}
@@ -403,7 +407,7 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(alone: Networked, certificate: Path) -> None:
+def test_tls_is_used_only_with_a_trusted_certificate_for_the_host_name(alone: Networked, certificate: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
@@ -428,7 +432,7 @@ ECHOES = ["+491709876543", "491709876543", "sesame street", "a\r\nb", "x" * 41, 
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_carrier_that_echoes_is_not_quoted(alone: Networked, echo: str) -> None:
+def test_an_error_that_echoes_the_number_or_text_is_not_quoted_in_the_attempt(alone: Networked, echo: str) -> None:
     error = {"error": {"code": echo, "message": "no route to +491709876543: sesame street"}}
     with listening(saying(plain("422 No", json.dumps(error).encode(), "retry-after: 491709876543"))) as url:
         [attempt] = alone.at(url).send([parcel("sesame street", to="+491709876543")])
@@ -436,7 +440,7 @@ def test_a_carrier_that_echoes_is_not_quoted(alone: Networked, echo: str) -> Non
     assert (attempt.outcome, attempt.code, attempt.detail) == (Outcome.REFUSED_PERMANENT, "http_422", "http_422")
 
 
-def test_the_carrier_is_told_all_it_needs(alone: Networked) -> None:
+def test_the_request_has_the_path_the_token_and_all_fields_of_the_message(alone: Networked) -> None:
     seen: list[bytes] = []
 
     def behaviour(guest: socket.socket) -> None:
@@ -483,6 +487,6 @@ def test_the_carrier_is_told_all_it_needs(alone: Networked) -> None:
         ({"base_url": "http://x", "windwo": 5}, "windwo is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)

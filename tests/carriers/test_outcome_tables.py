@@ -26,26 +26,26 @@ OF_THE_MESSAGE = {
 }
 
 
-def test_the_page_is_current() -> None:
+def test_docs_outcomes_md_is_current() -> None:
     assert PAGE.read_text() == markdown(), "make outcomes"
 
 
-def test_each_kind_with_codes_of_its_own_is_there() -> None:
+def test_each_carrier_kind_has_a_table_of_codes_except_generic_and_simulated() -> None:
     assert {name for name, kind in KINDS.items() if not kind.codes} == {"generic", "simulated"}
 
 
-def test_each_reason_has_one_outcome_and_is_given_by_some_code() -> None:
+def test_each_refusal_reason_has_one_outcome_and_at_least_one_code() -> None:
     given = {reason for kind in KINDS.values() for table in kind.codes.values() for reason in table.values()}
 
     assert set(OUTCOMES) == set(RefusalReason) == given
 
 
-def test_only_number_text_and_consent_refuse_a_message_for_good() -> None:
+def test_only_reasons_of_number_text_and_consent_refuse_a_message_permanently() -> None:
     assert {reason for reason, outcome in OUTCOMES.items() if outcome is Outcome.REFUSED_PERMANENT} == OF_THE_MESSAGE
 
 
 @pytest.mark.parametrize("reason", RefusalReason)
-def test_another_carrier_may_help_where_this_one_alone_refused(reason: RefusalReason) -> None:
+def test_another_carrier_may_be_tried_exactly_after_a_transient_refusal(reason: RefusalReason) -> None:
     assert may_another_help(reason) is (OUTCOMES[reason] is Outcome.REFUSED_TRANSIENT)
 
 
@@ -65,5 +65,7 @@ def test_another_carrier_may_help_where_this_one_alone_refused(reason: RefusalRe
         (CommandStatus.RBINDFAIL, Outcome.REFUSED_TRANSIENT),
     ],
 )
-def test_an_smsc_refuses_for_good_only_what_is_the_message_s_own(status: CommandStatus, outcome: Outcome) -> None:
+def test_a_command_status_is_a_permanent_refusal_only_if_the_message_itself_is_at_fault(
+    status: CommandStatus, outcome: Outcome
+) -> None:
     assert OF_SMPP[status] is outcome

@@ -39,19 +39,19 @@ def test_a_carrier_is_made_by_its_kind_and_keeps_its_name() -> None:
         carrier.close()
 
 
-def test_an_unknown_kind_is_named_with_those_there_are() -> None:
+def test_an_unknown_carrier_kind_is_refused_with_a_list_of_the_known_ones() -> None:
     with pytest.raises(CarrierUnknown, match=r"carrier alpha: kind pigeon is none of .*http.*simulated"):
         make("alpha", "pigeon", {}, 60)
     with pytest.raises(CarrierUnknown, match="kind simulated sends no receipts over HTTP"):
         receipt_reader("simulated")
 
 
-def test_a_setting_nobody_knows_is_named() -> None:
+def test_an_unknown_setting_is_refused_by_its_name() -> None:
     with pytest.raises(ConfigurationError, match="carrier alpha: wings is no setting"):
         make("alpha", "simulated", {"wings": 2}, 60)
 
 
-def test_three_calls_of_a_carrier_must_fit_into_a_lease() -> None:
+def test_the_call_deadline_of_a_carrier_is_at_most_a_third_of_the_lease() -> None:
     settings = {"base_url": "http://127.0.0.1:1", "call_deadline": 20.1}
 
     with pytest.raises(ConfigurationError, match=r"carrier alpha: call_deadline is 20.1 s, .* 20 or less, .* 60.3 or"):
@@ -61,7 +61,7 @@ def test_three_calls_of_a_carrier_must_fit_into_a_lease() -> None:
     make("alpha", "http", {"base_url": "http://127.0.0.1:1"}, 60).close()
 
 
-def test_what_is_said_of_the_balance_is_no_setting_of_the_kind_s() -> None:
+def test_balance_settings_are_accepted_for_each_carrier_kind_that_has_a_balance() -> None:
     settings = {"account_sid": "AC1", "auth_token": "t0ken", "low_balance": 20, "balance_seconds": 30}
 
     make("alpha", "twilio", settings, 60).close()
@@ -73,7 +73,7 @@ def test_what_is_said_of_the_balance_is_no_setting_of_the_kind_s() -> None:
         make("alpha", "simulated", {"low_balance": 20}, 60)
 
 
-def test_a_kind_is_registered_under_its_own_name() -> None:
+def test_a_carrier_kind_is_registered_under_its_own_name() -> None:
     assert [name for name, kind in KINDS.items() if kind.name != name] == []
 
 
@@ -96,7 +96,7 @@ def test_a_kind_is_registered_under_its_own_name() -> None:
         ("simulated", {}, None, ""),
     ],
 )
-def test_how_a_carriers_posts_are_proved(
+def test_the_authentication_of_receipts_follows_from_the_carrier_s_settings(
     kind: str, settings: dict[str, object], expected: ReceiptAuthentication | None, lacks: str
 ) -> None:
     receipts = http_receipts(kind)
@@ -105,7 +105,7 @@ def test_how_a_carriers_posts_are_proved(
     assert bool(fault(receipts, settings)) == bool(lacks)
 
 
-def test_the_waiver_is_no_setting_of_the_kind_s() -> None:
+def test_receipts_open_is_the_only_waiver_and_only_for_kinds_with_http_receipts() -> None:
     make("alpha", "http", {"base_url": "http://127.0.0.1:1", "receipts": "open"}, 60).close()
 
     for kind, settings in {
@@ -125,7 +125,7 @@ def test_the_waiver_is_no_setting_of_the_kind_s() -> None:
         ("vonage", "receipt_token", b"messageId=1&status=delivered"),
     ],
 )
-def test_a_waiver_lets_anybody_post_and_a_secret_wins_over_it(kind: str, key: str, body: bytes) -> None:
+def test_receipts_open_waives_authentication_unless_a_secret_is_set(kind: str, key: str, body: bytes) -> None:
     posted = Posted("POST", "https://sms.example/receipts/alpha", {}, body)
 
     receipt_reader(kind)("alpha", {"receipts": "open"}, posted)
@@ -134,14 +134,14 @@ def test_a_waiver_lets_anybody_post_and_a_secret_wins_over_it(kind: str, key: st
             receipt_reader(kind)("alpha", settings, posted)
 
 
-def test_a_waiver_is_of_no_use_where_a_kind_signs_with_what_it_sends_with() -> None:
+def test_receipts_open_does_not_waive_a_signature_made_with_the_sending_credentials() -> None:
     posted = Posted("POST", "https://sms.example/receipts/alpha", {}, b"MessageSid=1&MessageStatus=delivered")
 
     with pytest.raises(ReceiptForged):
         receipt_reader("twilio")("alpha", {"auth_token": "t", "receipts": "open"}, posted)
 
 
-def test_a_receipt_is_read() -> None:
+def test_all_fields_of_an_http_receipt_are_read() -> None:
     [receipt] = read(REPORT)
 
     assert (receipt.carrier, receipt.carrier_ref, str(receipt.ref)) == ("alpha", "c1", REPORT["ref"])
@@ -153,7 +153,7 @@ def test_a_receipt_is_read() -> None:
     assert json.loads(receipt.raw) == REPORT
 
 
-def test_many_receipts_are_read_in_order() -> None:
+def test_several_receipts_in_one_post_are_read_in_order() -> None:
     many = [{**REPORT, "id": f"c{n}", "status": status} for n, status in enumerate(["pending", "failed", "delivered"])]
 
     assert [(found.carrier_ref, found.verdict.value) for found in read(many)] == [
@@ -163,21 +163,21 @@ def test_many_receipts_are_read_in_order() -> None:
     ]
 
 
-def test_a_duplicate_is_the_same_receipt_and_another_status_is_another() -> None:
+def test_a_duplicate_receipt_has_the_same_key_and_another_status_has_another() -> None:
     first, same, other = read([REPORT, {**REPORT, "at": "2026-11-21T11:00:00Z"}, {**REPORT, "status": "failed"}])
 
     assert first.key == same.key
     assert first.key != other.key
 
 
-def test_a_receipt_that_came_before_any_id_is_known_by_our_reference() -> None:
+def test_a_receipt_without_a_carrier_id_is_identified_by_our_reference() -> None:
     [receipt] = read({"ref": REPORT["ref"], "status": "delivered"})
 
     assert receipt.carrier_ref is None
     assert str(REPORT["ref"]) in receipt.key
 
 
-def test_a_reference_that_is_not_ours_leaves_the_carrier_s() -> None:
+def test_a_receipt_with_a_foreign_reference_is_identified_by_the_carrier_s_id() -> None:
     [receipt] = read({**REPORT, "ref": "order 7"})
 
     assert (receipt.ref, receipt.carrier_ref) == (None, "c1")
@@ -199,7 +199,7 @@ def test_a_reference_that_is_not_ours_leaves_the_carrier_s() -> None:
         {**REPORT, "id": "\ud83d"},
     ],
 )
-def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(report: Any) -> None:
     received = received_of(report)
 
     assert (received.receipts, received.inbound) == ([], [])
@@ -217,24 +217,26 @@ def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
         ({"status": "lost"}, ("c1", ReceiptVerdict.PENDING, None)),
     ],
 )
-def test_what_can_be_read_of_a_report_is(odd: dict[str, Any], read_as: tuple[str, ReceiptVerdict, str | None]) -> None:
+def test_a_receipt_with_invalid_optional_fields_is_still_read(
+    odd: dict[str, Any], read_as: tuple[str, ReceiptVerdict, str | None]
+) -> None:
     [receipt] = received_of({**REPORT, **odd}).receipts
 
     assert (receipt.carrier_ref, receipt.verdict, receipt.code) == read_as
 
 
 @pytest.mark.parametrize("token", [None, "wrong", "s3cre", "s3crett", "é"])
-def test_a_receipt_without_our_token_is_forged(token: str | None) -> None:
+def test_a_receipt_without_the_receipt_token_is_refused_as_forged(token: str | None) -> None:
     with pytest.raises(ReceiptForged):
         read(REPORT, token, receipt_token="s3cret")
 
 
-def test_a_receipt_with_our_token_is_read() -> None:
+def test_a_receipt_with_the_receipt_token_is_accepted() -> None:
     assert len(read(REPORT, "s3cret", receipt_token="s3cret")) == 1
 
 
 @pytest.mark.parametrize("kind", ["simulated", "twilio", "smpp"])
-def test_every_kind_has_a_home_country(kind: str) -> None:
+def test_every_carrier_kind_accepts_the_setting_home_country(kind: str) -> None:
     settings = {
         "simulated": {},
         "twilio": {"account_sid": "AC1", "auth_token": "t0ken"},

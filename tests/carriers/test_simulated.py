@@ -46,11 +46,11 @@ class TestSimulated(Conformance):
     NOTES = False
 
 
-def test_every_fate_has_an_outcome() -> None:
+def test_every_scripted_outcome_has_an_outcome() -> None:
     assert set(OUTCOMES) == set(ScriptedOutcome)
 
 
-def test_the_log_holds_what_the_product_is_judged_by_and_nothing_private(rig: InProcess) -> None:
+def test_the_oracle_s_log_has_what_tests_compare_and_no_number_and_no_text(rig: InProcess) -> None:
     sent = parcel("sesame", to="+491709876543")
 
     [attempt] = rig.carrier().send([sent])
@@ -62,7 +62,7 @@ def test_the_log_holds_what_the_product_is_judged_by_and_nothing_private(rig: In
     assert "709876543" not in json.dumps(line)
 
 
-def test_two_processes_append_to_one_log(rig: InProcess) -> None:
+def test_two_carriers_append_to_one_log(rig: InProcess) -> None:
     one, other = rig.carrier(), rig.carrier()
 
     for carrier in (one, other, one):
@@ -71,7 +71,7 @@ def test_two_processes_append_to_one_log(rig: InProcess) -> None:
     assert len({line["carrier_id"] for line in rig.log()}) == 3
 
 
-def test_the_log_is_kept_when_the_next_process_starts(rig: InProcess) -> None:
+def test_a_new_carrier_appends_to_an_existing_log(rig: InProcess) -> None:
     first = rig.carrier()
     first.send([parcel()])
     first.close()
@@ -81,7 +81,7 @@ def test_the_log_is_kept_when_the_next_process_starts(rig: InProcess) -> None:
     assert len(rig.log()) == 2
 
 
-def test_a_message_without_a_log_is_played_all_the_same() -> None:
+def test_a_simulated_carrier_without_a_log_accepts_messages() -> None:
     carrier = Simulated("alpha", {})
 
     assert [attempt.outcome for attempt in carrier.send([parcel()])] == [Outcome.ACCEPTED]
@@ -89,7 +89,7 @@ def test_a_message_without_a_log_is_played_all_the_same() -> None:
     carrier.close()
 
 
-def test_the_limit_refills_with_time() -> None:
+def test_the_simulated_rate_limit_refills_with_time() -> None:
     carrier = Simulated("alpha", {"script": {"limit_tps": 2}})
     turns = [carrier.oracle.judge("r", "+1", "", now).turn.word for now in (100, 100, 100, 100.4, 100.5, 100.6)]
 
@@ -103,7 +103,7 @@ def test_the_limit_refills_with_time() -> None:
     ]
 
 
-def test_who_comes_again_as_told_is_taken_in_the_end() -> None:
+def test_throttled_messages_are_accepted_after_some_retries() -> None:
     carrier = Simulated("alpha", {"script": {"throttle": 0.3, "queue_full": 0.3}})
     waiting = [parcel() for _ in range(100)]
     rounds = 0
@@ -117,6 +117,6 @@ def test_who_comes_again_as_told_is_taken_in_the_end() -> None:
     carrier.close()
 
 
-def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"log .*: Is a directory"):
         Simulated("alpha", {"log": str(tmp_path)})

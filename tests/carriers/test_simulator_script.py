@@ -26,7 +26,7 @@ def test_an_empty_script_accepts_and_delivers_everything() -> None:
     assert {report.status for ref in REFS for report in reports(script, ref, "+1")} == {ReceiptVerdict.DELIVERED}
 
 
-def test_a_message_meets_the_same_fate_whenever_it_is_asked() -> None:
+def test_a_message_has_the_same_scripted_outcome_at_every_attempt() -> None:
     given = {"refuse": 0.3, "silent": 0.3, "seed": 7}
 
     first, again = ([scripted_outcome(read("alpha", given), ref, "+1") for ref in REFS] for _ in range(2))
@@ -35,7 +35,7 @@ def test_a_message_meets_the_same_fate_whenever_it_is_asked() -> None:
 
 
 @pytest.mark.parametrize(("carrier", "seed"), [("beta", 7), ("alpha", 8)], ids=["another carrier", "another seed"])
-def test_who_fails_hangs_on_carrier_and_seed(carrier: str, seed: int) -> None:
+def test_which_messages_fail_depends_on_carrier_and_seed(carrier: str, seed: int) -> None:
     here, there = read("alpha", {"refuse": 0.5, "seed": 7}), read(carrier, {"refuse": 0.5, "seed": seed})
 
     both = sum(scripted_outcome(here, ref, "+1") == scripted_outcome(there, ref, "+1") for ref in REFS)
@@ -43,7 +43,7 @@ def test_who_fails_hangs_on_carrier_and_seed(carrier: str, seed: int) -> None:
     assert 0.45 < both / len(REFS) < 0.55
 
 
-def test_shares_are_kept() -> None:
+def test_scripted_outcomes_occur_at_their_configured_rates() -> None:
     script = read("alpha", {"refuse:21": 0.1, "throttle:3": 0.2})
 
     met = Counter(str(scripted_outcome(script, ref, "+1")) for ref in REFS)
@@ -53,7 +53,7 @@ def test_shares_are_kept() -> None:
     assert met["accept"] == len(REFS) - met["refuse:21"] - met["throttle:3"]
 
 
-def test_a_number_s_last_digits_win_and_the_longest_first() -> None:
+def test_a_script_for_last_digits_of_a_number_takes_precedence_the_longest_first() -> None:
     script = read("alpha", {"silent": 1, "numbers": {"1": "reset", "0001": "refuse:21"}})
 
     assert str(scripted_outcome(script, "r", "+15550001")) == "refuse:21"
@@ -61,7 +61,7 @@ def test_a_number_s_last_digits_win_and_the_longest_first() -> None:
     assert str(scripted_outcome(script, "r", "+15550012")) == "silent"
 
 
-def test_a_message_is_taken_or_not_whatever_we_hear() -> None:
+def test_only_refusals_throttling_nack_bad_gateway_and_drop_do_not_accept_a_message() -> None:
     assert set(ScriptedOutcome) - ACCEPTED == {
         ScriptedOutcome.REFUSE,
         ScriptedOutcome.REFUSE_TRANSIENT,
@@ -73,7 +73,7 @@ def test_a_message_is_taken_or_not_whatever_we_hear() -> None:
     }
 
 
-def test_who_was_told_to_come_again_draws_anew() -> None:
+def test_a_throttled_message_gets_a_new_scripted_outcome_when_it_is_retried() -> None:
     script = read("alpha", {"throttle": 0.3})
 
     reported = [ref for ref in REFS if scripted_outcome(script, ref, "+1").word is ScriptedOutcome.THROTTLE]
@@ -94,7 +94,9 @@ COURSES: dict[str, tuple[str, list[tuple[float, ReceiptVerdict, str | None]]]] =
 
 
 @pytest.mark.parametrize(("word", "expected"), COURSES.values(), ids=COURSES.keys())
-def test_each_course_is_reported_so(word: str, expected: list[tuple[float, ReceiptVerdict, str | None]]) -> None:
+def test_each_report_plan_produces_its_receipts(
+    word: str, expected: list[tuple[float, ReceiptVerdict, str | None]]
+) -> None:
     script = read("alpha", {"receipts": {word: 1, "delay": 1}})
 
     found = reports(script, "r", "+1")
@@ -103,16 +105,16 @@ def test_each_course_is_reported_so(word: str, expected: list[tuple[float, Recei
     assert [report.after for report in found] == sorted(report.after for report in found)
 
 
-def test_every_course_is_in_the_table() -> None:
+def test_every_report_plan_is_tested() -> None:
     assert {word.partition(":")[0] for word, _ in COURSES.values()} == set(ReportPlan)
 
 
-def test_a_word_without_its_argument_has_the_usual_one() -> None:
+def test_a_scripted_outcome_without_an_argument_has_its_default() -> None:
     for word in ScriptedOutcome:
         assert scripted_outcome(read("alpha", {word: 1}), "r", "+1").argument == USUAL.get(word, "")
 
 
-def test_reports_come_between_the_least_and_the_most_delay() -> None:
+def test_receipts_are_delayed_between_the_configured_minimum_and_maximum() -> None:
     script = read("alpha", {"receipts": {"delay": [1, 2]}})
 
     delays = [reports(script, ref, "+1")[0].after for ref in REFS]
@@ -147,6 +149,6 @@ def test_reports_come_between_the_least_and_the_most_delay() -> None:
         ({"smpp": {"windows": 1}}, "smpp: windows is no setting"),
     ],
 )
-def test_what_does_not_fit_is_named(given: dict[str, Any], named: str) -> None:
+def test_an_invalid_script_is_refused_with_the_name_of_the_entry(given: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: script: {named}"):
         read("alpha", given)

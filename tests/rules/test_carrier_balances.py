@@ -24,7 +24,9 @@ SPELT = [
 
 
 @pytest.mark.parametrize(("amount", "currency", "spelt"), SPELT)
-def test_a_balance_is_an_amount_and_its_currency(amount: str, currency: str, spelt: str | None) -> None:
+def test_a_balance_is_stored_as_an_amount_and_its_currency_or_not_at_all(
+    amount: str, currency: str, spelt: str | None
+) -> None:
     assert spell(Decimal(amount), currency) == spelt
 
 
@@ -44,7 +46,7 @@ STANDS = {
 
 
 @pytest.mark.parametrize("name", STANDS)
-def test_a_carrier_stands_by_its_balance(name: str) -> None:
+def test_a_carrier_is_drained_when_its_balance_is_low_and_resumed_when_it_is_not(name: str) -> None:
     balance, low, before, after = STANDS[name]
 
     assert state(Decimal(balance), None if low is None else Decimal(low), *before) == after

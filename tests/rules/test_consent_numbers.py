@@ -80,7 +80,9 @@ REPORTED = {
 
 
 @pytest.mark.parametrize(("old", "now"), FOLDS.values(), ids=FOLDS)
-def test_an_old_form_of_a_countrys_numbers_folds_into_todays(old: str, now: str) -> None:
+def test_a_number_in_an_old_format_of_its_country_has_its_current_format_as_canonical_number(
+    old: str, now: str
+) -> None:
     assert canonical(old) == canonical(now) == now
     assert old in forms(now)
     assert read(old) == read(f" {old[:5]} {old[5:]}") == now
@@ -88,20 +90,22 @@ def test_an_old_form_of_a_countrys_numbers_folds_into_todays(old: str, now: str)
 
 
 @pytest.mark.parametrize(("written", "home", "said", "number"), REPORTED.values(), ids=REPORTED)
-def test_what_a_carrier_tells_of_a_handset_is_read_as_its_home_dials(
+def test_a_source_addr_is_read_by_its_ton_and_the_carrier_s_home_country(
     written: str, home: str, said: StatedNumber, number: str
 ) -> None:
     assert of_mobile(written, home, said) == number
 
 
 @given(st.sampled_from([*consent_numbers._FOLDS, "+234", "+1"]), st.text("0123456789", min_size=6, max_size=11))
-def test_a_folded_number_folds_no_further(head: str, rest: str) -> None:
+def test_the_canonical_number_of_a_canonical_number_is_itself(head: str, rest: str) -> None:
     assert canonical(canonical(head + rest)) == canonical(head + rest)
     assert all(canonical(form) == canonical(head + rest) for form in forms(canonical(head + rest)))
 
 
 @given(st.text(max_size=30), st.sampled_from(["", "GB", "MX", "US", "CI"]), st.sampled_from(StatedNumber))
-def test_whatever_a_carrier_tells_is_told_again_the_same(written: str, home: str, said: StatedNumber) -> None:
+def test_any_source_addr_that_was_read_as_e164_is_read_unchanged_again(
+    written: str, home: str, said: StatedNumber
+) -> None:
     reported = of_mobile(written, home, said)
 
     assert (
@@ -109,18 +113,18 @@ def test_whatever_a_carrier_tells_is_told_again_the_same(written: str, home: str
     )
 
 
-def test_a_sender_that_is_a_number_has_its_plus() -> None:
+def test_a_sender_that_is_an_international_number_gets_its_plus() -> None:
     assert [sender(each) for each in ("447700900100", "+447700900100", "00447700900100")] == ["+447700900100"] * 3
     assert [sender(each) for each in ("60555", "ACME", "", "07700900100")] == ["60555", "ACME", "", "07700900100"]
 
 
-def test_what_was_written_to_may_be_registered_in_many_spellings() -> None:
+def test_a_destination_addr_is_looked_up_in_each_format_that_a_sender_may_be_registered_in() -> None:
     assert set(spellings("+447700900100")) >= {"+447700900100", "447700900100", "07700900100", "00447700900100"}
     assert "60555" in spellings("60555")
     assert spellings("") == ["", "+"]
 
 
-def test_numbers_of_a_list_are_read_as_a_country_dials() -> None:
+def test_numbers_of_an_opt_out_list_are_read_as_dialled_in_the_given_country() -> None:
     assert [read(each, "CI") for each in ("07123456", "0707123456", "+447400123126", "x")] == [
         "+2250707123456",
         "+2250707123456",

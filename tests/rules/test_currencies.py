@@ -17,7 +17,9 @@ from pipeline.rules.money.currencies import major
         (0, "GBP", 0),
     ],
 )
-def test_an_amount_is_told_with_its_currencys_decimals(amount: int, currency: str, reported: float) -> None:
+def test_an_amount_is_converted_to_major_units_with_the_decimals_of_its_currency(
+    amount: int, currency: str, reported: float
+) -> None:
     found = major(amount, currency)
 
     assert (found, type(found)) == (reported, type(reported))

@@ -27,21 +27,21 @@ def found(*destinations: str, phone: str = LAGOS, country: str = "NG") -> list[l
         pytest.param([], [], id="no rows"),
     ],
 )
-def test_the_most_particular_destination_comes_first(destinations: list[str], expected: list[list[str]]) -> None:
+def test_the_most_specific_destination_comes_first(destinations: list[str], expected: list[list[str]]) -> None:
     assert found(*destinations) == expected
 
 
-def test_rows_of_one_destination_stay_together_in_their_order() -> None:
+def test_rows_of_the_same_destination_stay_in_their_order() -> None:
     rows = Destinations([("234", "first"), ("*", "elsewhere"), ("234", "second")])
 
     assert rows(LAGOS, "NG") == [["first", "second"], ["elsewhere"]]
 
 
-def test_a_number_of_no_one_country_is_found_by_digits_or_everywhere_only() -> None:
+def test_a_number_without_a_country_matches_only_prefixes_and_the_star() -> None:
     assert found("NG", "883", "*", phone="+883510012345", country="") == [["883"], ["*"]]
 
 
-def test_two_numbers_that_begin_alike_in_two_countries_are_told_apart() -> None:
+def test_destinations_by_country_distinguish_countries_with_a_shared_calling_code() -> None:
     rows = Destinations([("CA", "Canada"), ("US", "United States")])
 
     assert rows("+15145550123", "CA") == [["Canada"]]
@@ -52,7 +52,7 @@ def test_two_numbers_that_begin_alike_in_two_countries_are_told_apart() -> None:
     st.sets(st.text("0123456789", min_size=1, max_size=6)),
     st.lists(st.text("0123456789", min_size=7, max_size=12), min_size=1),
 )
-def test_what_is_found_is_what_a_look_at_every_row_finds(places: set[str], numbers: list[str]) -> None:
+def test_the_prefix_index_finds_the_same_rows_as_a_full_scan(places: set[str], numbers: list[str]) -> None:
     rows = Destinations((place, place) for place in places)
 
     for number in numbers:

@@ -41,11 +41,11 @@ def next_of(state: BatchProgress, *carriers: str, attempted: bool = True) -> Nex
     return step
 
 
-def test_what_a_carrier_refused_goes_to_the_next_at_once() -> None:
+def test_a_message_that_a_carrier_refused_goes_to_the_next_carrier_at_once() -> None:
     assert next_of(STATE, "alpha", "beta") == NextCarrier("beta", attempt=2, round=0, tried=("alpha",), due_at=None)
 
 
-def test_a_carrier_that_refused_in_this_round_is_not_asked_again() -> None:
+def test_a_carrier_that_refused_is_not_tried_again_in_the_same_round() -> None:
     third = replace(STATE, carrier="beta", attempt=2, tried=("alpha",))
 
     step = next_of(third, "alpha", "beta", "gamma")
@@ -53,7 +53,7 @@ def test_a_carrier_that_refused_in_this_round_is_not_asked_again() -> None:
     assert step == NextCarrier("gamma", attempt=3, round=0, tried=("alpha", "beta"), due_at=None)
 
 
-def test_when_all_have_refused_it_waits_and_begins_another_round() -> None:
+def test_a_message_that_all_carriers_refused_waits_for_another_round() -> None:
     last = replace(STATE, carrier="beta", attempt=2, tried=("alpha",))
 
     step = next_of(last, "alpha", "beta")
@@ -65,7 +65,7 @@ def test_when_all_have_refused_it_waits_and_begins_another_round() -> None:
     assert timedelta(seconds=seconds / 2) <= step.due_at - NOW <= timedelta(seconds=seconds)
 
 
-def test_each_round_waits_longer_until_there_is_none_left() -> None:
+def test_the_wait_grows_with_each_round_and_after_the_last_round_the_message_fails() -> None:
     waits = [next_of(replace(STATE, round=number), "alpha") for number in range(len(WAITS[STATE.message_class]))]
 
     pauses = [step.due_at - NOW for step in waits if isinstance(step, NextCarrier) and step.due_at]
@@ -74,13 +74,13 @@ def test_each_round_waits_longer_until_there_is_none_left() -> None:
     assert next_of(replace(STATE, round=len(waits)), "alpha") is Code.NO_CARRIER_LEFT
 
 
-def test_what_was_never_asked_keeps_its_attempt_number() -> None:
+def test_a_message_that_was_not_attempted_keeps_its_attempt_number() -> None:
     step = next_of(replace(STATE, attempt=3), "alpha", "beta", attempted=False)
 
     assert step == NextCarrier("beta", attempt=3, round=0, tried=("alpha",), due_at=None)
 
 
-def test_a_carrier_that_was_away_is_not_asked_again_in_this_round() -> None:
+def test_a_carrier_that_was_unreachable_is_not_tried_again_in_the_same_round() -> None:
     step = next_of(replace(STATE, carrier="beta", tried=("alpha",)), "alpha", "beta", attempted=False)
 
     assert isinstance(step, NextCarrier)
@@ -88,7 +88,7 @@ def test_a_carrier_that_was_away_is_not_asked_again_in_this_round() -> None:
     assert step.due_at is not None
 
 
-def test_without_any_route_it_waits_for_its_own_carrier() -> None:
+def test_a_message_without_a_route_waits_for_its_own_carrier() -> None:
     step = next_of(STATE, attempted=False)
 
     assert isinstance(step, NextCarrier)
@@ -96,7 +96,7 @@ def test_without_any_route_it_waits_for_its_own_carrier() -> None:
     assert step.due_at is not None
 
 
-def test_without_any_route_for_all_rounds_it_fails() -> None:
+def test_a_message_without_a_route_in_all_rounds_fails() -> None:
     tired = replace(STATE, round=len(WAITS[STATE.message_class]))
 
     assert next_of(tired, attempted=False) is Code.NO_CARRIER_LEFT
@@ -110,20 +110,20 @@ def test_without_any_route_for_all_rounds_it_fails() -> None:
         pytest.param(timedelta(seconds=1), "beta", id="a second to go"),
     ],
 )
-def test_after_its_time_it_goes_nowhere(left: timedelta, expected: object) -> None:
+def test_a_message_past_its_validity_expires(left: timedelta, expected: object) -> None:
     step = next_of(replace(STATE, valid_until=NOW + left), "alpha", "beta")
 
     assert (step.carrier if isinstance(step, NextCarrier) else step) == expected
 
 
-def test_it_does_not_wait_past_its_time() -> None:
+def test_a_message_expires_if_its_wait_would_exceed_its_validity() -> None:
     seconds = WAITS[STATE.message_class][0]
 
     assert next_of(replace(STATE, valid_until=NOW + timedelta(seconds=seconds / 2 - 1)), "alpha") is Code.EXPIRED
     assert isinstance(next_of(replace(STATE, valid_until=NOW + timedelta(seconds=seconds + 1)), "alpha"), NextCarrier)
 
 
-def test_messages_with_one_way_travel_together_in_their_order() -> None:
+def test_messages_with_the_same_next_carrier_form_one_batch_in_their_order() -> None:
     def chain(ask: RouteQuery) -> list[str]:
         return ["alpha", "beta"] if ask.phone.startswith("+234") else ["alpha", "gamma"]
 
@@ -137,13 +137,13 @@ def test_messages_with_one_way_travel_together_in_their_order() -> None:
     }
 
 
-def test_a_batch_waits_as_one() -> None:
+def test_all_messages_of_a_batch_that_wait_form_one_successor_batch() -> None:
     found = plan(STATE, [remainder(place) for place in range(50)], through("alpha"), NOW)
 
     assert len(found.next_carrier) == 1
 
 
-def test_the_asked_and_the_unasked_of_one_batch_part() -> None:
+def test_attempted_and_unattempted_messages_of_a_batch_form_separate_successor_batches() -> None:
     found = plan(STATE, [remainder(0), remainder(1, attempted=False)], through("alpha", "beta"), NOW)
 
     assert found == FailoverPlan(
@@ -155,7 +155,7 @@ def test_the_asked_and_the_unasked_of_one_batch_part() -> None:
     )
 
 
-def test_nothing_left_over_makes_no_plan() -> None:
+def test_an_empty_remainder_makes_an_empty_plan() -> None:
     assert plan(STATE, [], through("beta"), NOW) == FailoverPlan({}, {})
 
 
@@ -175,7 +175,7 @@ names = st.sampled_from("abcde")
     ),
     attempted=st.lists(st.booleans(), max_size=5),
 )
-def test_no_message_is_lost_sent_back_or_sent_late(
+def test_a_plan_has_each_message_once_at_no_tried_carrier_and_within_its_validity(
     carriers: list[str], state: BatchProgress, attempted: list[bool]
 ) -> None:
     remainders = [remainder(place, attempted=asked) for place, asked in enumerate(attempted)]
@@ -192,7 +192,7 @@ def test_no_message_is_lost_sent_back_or_sent_late(
         assert step.round == state.round + (step.due_at is not None)
 
 
-def test_a_plan_is_the_same_whenever_it_is_made() -> None:
+def test_a_failover_plan_is_deterministic() -> None:
     remainders = [remainder(place, phone=f"+23480123456{place:02d}") for place in range(20)]
 
     def chain(ask: RouteQuery) -> list[str]:

@@ -38,12 +38,12 @@ RENDERED: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("text", "variables", "rendered"), RENDERED.values(), ids=RENDERED)
-def test_a_template_is_filled_in(text: str, variables: dict[str, Any], rendered: str) -> None:
+def test_the_supported_template_syntax_is_rendered(text: str, variables: dict[str, Any], rendered: str) -> None:
     assert go_templates.render(go_templates.compile(text), variables, 1600) == rendered
 
 
 @pytest.mark.parametrize("empty", [0, 0.0, "", [], {}, None, False])
-def test_what_go_takes_for_empty_does_not_hold(empty: Any) -> None:
+def test_a_value_that_go_considers_empty_is_false_in_an_if(empty: Any) -> None:
     assert go_templates.render(go_templates.compile("{{if .a}}x{{end}}"), {"a": empty}, 1600) == ""
 
 
@@ -86,25 +86,25 @@ def test_what_go_takes_for_empty_does_not_hold(empty: Any) -> None:
         "{{{{.a}}}}",
     ],
 )
-def test_everything_else_is_refused_when_it_is_written(text: str) -> None:
+def test_unsupported_template_syntax_is_refused_at_compilation(text: str) -> None:
     with pytest.raises(InvalidTemplate):
         go_templates.compile(text)
 
 
-def test_its_variables_are_named_once_and_in_order() -> None:
+def test_a_template_lists_its_variables_once_and_in_order() -> None:
     template = go_templates.compile("{{if .vip}}{{.user.name}}{{end}} {{.eta}} {{.eta}}")
 
     assert template.variables == ("vip", "user.name", "eta")
 
 
-def test_a_long_text_is_cut_to_one_character_more_than_it_may_have() -> None:
+def test_a_rendered_text_over_the_limit_is_cut_one_character_past_it() -> None:
     template = go_templates.compile("{{.a}}" * 100)
 
     assert len(go_templates.render(template, {"a": "x" * 1_000_000}, 1600)) == 1601
 
 
 @given(st.text(alphabet='{}.ab if end\n"$|-', max_size=40))
-def test_whatever_is_written_it_renders_or_is_refused(text: str) -> None:
+def test_any_template_text_is_rendered_or_refused(text: str) -> None:
     try:
         template = go_templates.compile(text)
     except InvalidTemplate:

@@ -58,7 +58,7 @@ def test_a_character_has_the_septets_of_the_standard(char: str, written: str) ->
 @pytest.mark.parametrize(
     "char", ["`", "\t", "\0", "\x1b", "\x7f", "ç", "á", "\u2019", "\u00a0", "\u0391", "Ж", "漢", "😀", "\ud800"]
 )
-def test_a_character_of_neither_table_forces_ucs_2(char: str) -> None:
+def test_a_character_outside_the_gsm_7_tables_cannot_be_encoded(char: str) -> None:
     body = f"caffè {char} 10 €"
 
     assert septets(body) is None
@@ -67,20 +67,20 @@ def test_a_character_of_neither_table_forces_ucs_2(char: str) -> None:
         encode(body)
 
 
-def test_foreign_names_each_character_once_in_order_of_appearance() -> None:
+def test_foreign_returns_each_character_outside_gsm_7_once_in_order_of_appearance() -> None:
     assert foreign("“Ждём” `вас` Ж“ at 10 €") == "“Ждём”`вас"
     assert foreign("we are at [home]") == ""
 
 
 @given(anything)
 @unhurried
-def test_a_body_has_septets_exactly_when_nothing_in_it_is_foreign(body: str) -> None:
+def test_a_body_has_septets_exactly_when_all_its_characters_are_in_gsm_7(body: str) -> None:
     assert (septets(body) is None) == bool(foreign(body)) == any(char not in gsm7.SPELLED for char in body)
 
 
 @given(spelled)
 @unhurried
-def test_decoding_what_was_encoded_gives_the_body_back(body: str) -> None:
+def test_decoding_an_encoded_body_returns_the_body(body: str) -> None:
     written = encode(body)
 
     assert len(written) == septets(body)
@@ -99,11 +99,11 @@ def test_decoding_what_was_encoded_gives_the_body_back(body: str) -> None:
         (b"", ""),
     ],
 )
-def test_an_escape_that_means_nothing_is_read_as_23_038_says(written: bytes, read: str) -> None:
+def test_an_undefined_escape_sequence_is_decoded_as_3gpp_ts_23_038_specifies(written: bytes, read: str) -> None:
     assert decode(written) == read
 
 
-def test_a_byte_over_seven_bits_is_no_septet() -> None:
+def test_decoding_a_byte_over_0x7f_is_refused() -> None:
     with pytest.raises(ValueError, match="can't decode"):
         decode(b"abc\x80")
 
@@ -120,13 +120,13 @@ def test_a_byte_over_seven_bits_is_no_septet() -> None:
         ("€", 0, "9b32"),
     ],
 )
-def test_packed_octets_are_those_the_world_knows(body: str, fill: int, packed: str) -> None:
+def test_packed_octets_equal_those_of_published_examples(body: str, fill: int, packed: str) -> None:
     assert pack(encode(body), fill).hex() == packed
 
 
 @given(st.binary(max_size=160).map(lambda raw: bytes(byte & 0x7F for byte in raw)), st.integers(0, 6))
 @unhurried
-def test_unpacking_what_was_packed_gives_the_septets_back(plain: bytes, fill: int) -> None:
+def test_unpacking_packed_septets_returns_them(plain: bytes, fill: int) -> None:
     octets = pack(plain, fill)
 
     assert len(octets) == -(-(fill + 7 * len(plain)) // 8)
@@ -136,23 +136,23 @@ def test_unpacking_what_was_packed_gives_the_septets_back(plain: bytes, fill: in
     assert unpack(octets, len(plain), fill) == plain
 
 
-def test_a_last_at_sign_is_kept_apart_from_spare_bits_by_the_count() -> None:
+def test_the_septet_count_distinguishes_a_final_at_sign_from_spare_bits() -> None:
     octets = pack(encode("1234567@"))
 
     assert unpack(octets, 8) == encode("1234567@")
     assert unpack(octets, 7) == encode("1234567")
 
 
-def test_more_septets_than_the_octets_hold_are_not_made_up() -> None:
+def test_unpacking_more_septets_than_the_octets_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="do not hold"):
         unpack(b"\x00" * 7, 8, fill=1)
 
 
 @pytest.mark.parametrize(("header", "bits"), [(0, 0), (6, 1), (7, 0), (8, 6), (12, 2)])
-def test_septets_begin_on_a_septet_boundary_after_the_header(header: int, bits: int) -> None:
+def test_fill_bits_after_the_udh_align_to_a_septet_boundary(header: int, bits: int) -> None:
     assert fill_bits(header) == bits
     assert (8 * header + bits) % 7 == 0
 
 
-def test_153_septets_fill_a_part_beside_a_six_octet_header() -> None:
+def test_a_part_of_140_octets_holds_153_septets_with_a_six_octet_udh() -> None:
     assert 6 + len(pack(b"a" * 153, fill_bits(6))) == 140

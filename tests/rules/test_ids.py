@@ -26,14 +26,14 @@ def test_an_id_is_a_uuid_of_version_7(moment: datetime, entropy: int) -> None:
 
 
 @given(moments, entropies)
-def test_an_id_tells_its_moment_to_the_millisecond(moment: datetime, entropy: int) -> None:
+def test_an_id_contains_its_time_to_the_millisecond(moment: datetime, entropy: int) -> None:
     reported = ids.moment(ids.new_ids(moment, entropy))
 
     assert abs(reported - moment) <= timedelta(milliseconds=1)
 
 
 @given(entropies, st.integers(0, 10_000_000))
-def test_ids_in_a_row_are_uuids_of_version_7_of_the_same_moment(entropy: int, places: int) -> None:
+def test_consecutive_ids_are_uuids_of_version_7_with_the_same_time(entropy: int, places: int) -> None:
     first = ids.new_ids(NOON, entropy)
 
     later = ids.after(first, places)
@@ -43,7 +43,7 @@ def test_ids_in_a_row_are_uuids_of_version_7_of_the_same_moment(entropy: int, pl
     assert ids.moment(later) == NOON
 
 
-def test_even_the_highest_id_has_room_for_many_after_it() -> None:
+def test_ten_thousand_ids_follow_even_the_highest_first_id() -> None:
     highest = ids.new_ids(NOON, (1 << ids.ENTROPY_BITS) - 1)
 
     after = ids.after(highest, 10_000)
@@ -53,7 +53,7 @@ def test_even_the_highest_id_has_room_for_many_after_it() -> None:
 
 
 @given(entropies, entropies)
-def test_all_of_the_entropy_makes_the_id(one: int, other: int) -> None:
+def test_ids_are_equal_only_if_all_of_their_entropy_is_equal(one: int, other: int) -> None:
     assert (ids.new_ids(NOON, one) == ids.new_ids(NOON, other)) == (one == other)
 
 
@@ -66,7 +66,7 @@ def test_ids_sort_by_their_millisecond(one: datetime, other: datetime, noise: in
     assert ids.new_ids(earlier, noise) < ids.new_ids(later, more)
 
 
-def test_an_id_is_of_the_utc_day_whatever_zone_its_moment_is_told_in() -> None:
+def test_an_id_belongs_to_the_utc_day_of_its_time_in_any_time_zone() -> None:
     in_lagos = datetime.fromisoformat("2027-03-02T00:30:00+01:00")
 
     low, high = ids.day_bounds(date(2027, 3, 1))
@@ -84,7 +84,9 @@ def test_an_id_is_of_the_utc_day_whatever_zone_its_moment_is_told_in() -> None:
     ],
 )
 @pytest.mark.parametrize("entropy", [0, (1 << ids.ENTROPY_BITS) - 1], ids=["lowest", "highest"])
-def test_a_day_takes_the_ids_of_its_milliseconds_and_no_others(moment: str, within: bool, entropy: int) -> None:
+def test_the_bounds_of_a_day_contain_exactly_the_ids_of_its_milliseconds(
+    moment: str, within: bool, entropy: int
+) -> None:
     low, high = ids.day_bounds(date(2027, 3, 1))
 
     id_ = ids.new_ids(datetime.fromisoformat(moment), entropy)
@@ -93,7 +95,7 @@ def test_a_day_takes_the_ids_of_its_milliseconds_and_no_others(moment: str, with
 
 
 @given(st.dates(date(1970, 1, 1), date(2999, 12, 30)))
-def test_each_day_begins_where_the_one_before_ends(day: date) -> None:
+def test_the_upper_bound_of_a_day_is_the_lower_bound_of_the_next(day: date) -> None:
     _, high = ids.day_bounds(day)
     low, _ = ids.day_bounds(day + timedelta(days=1))
 
@@ -101,7 +103,7 @@ def test_each_day_begins_where_the_one_before_ends(day: date) -> None:
     assert isinstance(low, UUID)
 
 
-def test_the_lowest_id_of_a_moment_is_below_all_that_are_minted_then() -> None:
+def test_the_lowest_id_of_a_time_is_below_all_ids_made_at_that_time() -> None:
     at = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
     assert ids.lowest(at) < ids.new_ids(at, 0) < ids.lowest(at + timedelta(milliseconds=1))

@@ -31,5 +31,7 @@ CASES: dict[str, tuple[list[Inbound], dict[int, bool]]] = {
 
 
 @pytest.mark.parametrize(("messages", "places"), CASES.values(), ids=CASES)
-def test_a_message_repeats_the_one_before_it(messages: list[Inbound], places: dict[int, bool]) -> None:
+def test_an_mo_message_is_a_possible_duplicate_of_an_equal_message_before_it(
+    messages: list[Inbound], places: dict[int, bool]
+) -> None:
     assert doubtful(messages) == places

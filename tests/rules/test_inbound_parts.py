@@ -40,16 +40,16 @@ def in_parts(octets: bytes, size: int, **fields: Any) -> list[KeptPart]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_a_surrogate_pair_cut_between_parts_is_whole_again(size: int) -> None:
+def test_a_surrogate_pair_split_between_message_parts_is_rejoined(size: int) -> None:
     assert bodies(*in_parts("a👍🏽b".encode(UCS2), size)) == ["a👍🏽b"]
 
 
-def test_an_escape_and_its_letter_cut_between_parts_are_one() -> None:
+def test_a_gsm_7_escape_sequence_split_between_message_parts_is_rejoined() -> None:
     assert bodies(*in_parts(gsm7.encode("1{2}€"), 2, coding=GSM7)) == ["1{2}€"]
 
 
 @given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=3))
-def test_parts_out_of_order_and_doubled_make_one_message(order: list[int], again: list[int]) -> None:
+def test_message_parts_out_of_order_and_duplicated_make_one_message(order: list[int], again: list[int]) -> None:
     parts = in_parts("one 👍 two".encode(UCS2), 5)
     came = [parts[place] for place in [*order, *again]]
 
@@ -61,13 +61,13 @@ def test_parts_out_of_order_and_doubled_make_one_message(order: list[int], again
     assert len(texts[0].parts) == len(came)
 
 
-def test_a_reference_used_again_begins_another_message() -> None:
+def test_a_reused_concatenation_reference_begins_another_message() -> None:
     first, second = in_parts("STOP".encode(UCS2), 4), in_parts("Ciao".encode(UCS2), 4)
 
     assert bodies(*first, *second) == ["STOP", "Ciao"]
 
 
-def test_an_old_part_that_lacks_its_rest_does_not_take_anothers() -> None:
+def test_an_incomplete_old_message_does_not_take_the_parts_of_a_newer_one() -> None:
     lost, *_ = in_parts("Hello".encode(UCS2), 6)
     first = part(1, "ST".encode(UCS2), at=120)
     second = part(2, "OP".encode(UCS2), at=121)
@@ -78,11 +78,11 @@ def test_an_old_part_that_lacks_its_rest_does_not_take_anothers() -> None:
 @pytest.mark.parametrize(
     "other", [{"carrier": "beta"}, {"phone": "+2348012345679"}, {"sender": "8080"}, {"part_ref": 8}]
 )
-def test_parts_of_different_messages_are_kept_apart(other: dict[str, Any]) -> None:
+def test_message_parts_with_different_carrier_phone_sender_or_reference_are_not_joined(other: dict[str, Any]) -> None:
     assert bodies(part(1, b"\0S"), part(2, b"\0T", **other)) == []
 
 
-def test_what_never_came_is_marked_once() -> None:
+def test_missing_message_parts_are_marked_once_in_the_text() -> None:
     first, _, _, fourth = in_parts("STOPping".encode(UCS2), 4)
 
     assert bodies(first, fourth) == []
@@ -92,7 +92,7 @@ def test_what_never_came_is_marked_once() -> None:
     assert (text.body, text.has_start) == (f"{MISSING}STOP", False)
 
 
-def test_parts_in_two_codings_are_read_each_in_its_own() -> None:
+def test_message_parts_in_different_codings_are_each_decoded_by_their_own() -> None:
     assert bodies(part(1, b"STO", coding=GSM7), part(2, "П".encode(UCS2))) == ["STOП"]
 
 
@@ -100,7 +100,7 @@ def test_parts_in_two_codings_are_read_each_in_its_own() -> None:
     ("ahead", "believed"),
     [(timedelta(), True), (timedelta(seconds=1), False), (-BELIEVED, True), (-BELIEVED - timedelta(seconds=1), False)],
 )
-def test_a_handsets_clock_is_believed_within_bounds(ahead: timedelta, believed: bool) -> None:
+def test_the_time_of_an_mo_message_is_used_only_within_bounds(ahead: timedelta, believed: bool) -> None:
     kept = KeptPart(
         UUID(int=1), "alpha", "+2348012345678", "60555", "hi", None, None, None, None, None, NOW + ahead, NOW, False
     )

@@ -60,29 +60,29 @@ def fit(dialect: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("dialect", "name"), SETTINGS)
-def test_what_fits_is_kept(dialect: Vendor, name: str) -> None:
+def test_a_valid_setting_of_an_api_key_is_kept(dialect: Vendor, name: str) -> None:
     for value in GOOD[name]:
         assert fit(dialect, {name: value}) == {name: str(value) if name == "sender" else value}
 
 
 @pytest.mark.parametrize(("dialect", "name"), SETTINGS)
-def test_what_does_not_is_named(dialect: Vendor, name: str) -> None:
+def test_an_invalid_setting_of_an_api_key_is_refused_by_its_name(dialect: Vendor, name: str) -> None:
     for value in BAD[name]:
         with pytest.raises(ConfigurationError, match=f"the setting '{name}' of a {dialect} key must be "):
             fit(dialect, {"rate": 5, name: value})
 
 
 @pytest.mark.parametrize("dialect", Vendor)
-def test_a_setting_that_nobody_reads_is_refused_with_those_there_are(dialect: Vendor) -> None:
+def test_an_unknown_setting_of_an_api_key_is_refused_with_a_list_of_the_known_ones(dialect: Vendor) -> None:
     with pytest.raises(ConfigurationError, match=f"a {dialect} key has no setting 'speed'; it has .*burst.*rate"):
         fit(dialect, {"rate": 5, "speed": 5})
 
 
-def test_nothing_set_is_nothing_kept() -> None:
+def test_an_api_key_without_settings_keeps_none() -> None:
     assert [fit(dialect, {}) for dialect in Vendor] == [{}] * 4
 
 
-def test_the_settings_of_telesigns_keys_are_those_its_api_reads_and_as_it_reads_them() -> None:
+def test_the_settings_of_telesign_keys_are_those_that_its_api_reads_and_accepts() -> None:
     own = set(DIALECTS[Vendor.TELESIGN].key_settings) - {"rate", "burst"}
 
     assert own == set(TelesignKeySettings.model_fields)
@@ -95,7 +95,7 @@ def test_the_settings_of_telesigns_keys_are_those_its_api_reads_and_as_it_reads_
                     key_settings.read({name: value})
 
 
-def test_the_settings_of_solaris_keys_are_those_its_api_reads() -> None:
+def test_the_settings_of_solaris_keys_are_those_that_its_api_reads() -> None:
     own = {name: GOOD[name][-1] for name in set(DIALECTS[Vendor.SOLARIS].key_settings) - {"rate", "burst"}}
 
     found = read(key(**fit(Vendor.SOLARIS, own)))

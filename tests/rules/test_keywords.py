@@ -99,17 +99,17 @@ TEXTS = {
 
 
 @pytest.mark.parametrize(("text", "action"), TEXTS.items(), ids=map(repr, TEXTS))
-def test_a_text_is_understood(text: str, action: InboundAction) -> None:
+def test_an_mo_text_has_the_action_of_its_keyword(text: str, action: InboundAction) -> None:
     assert Vocabulary([]).read(text).action is action
 
 
-def test_stopall_is_said_to_all_senders() -> None:
+def test_stop_all_applies_to_all_senders() -> None:
     assert Vocabulary([]).read("stop all").is_to_all
     assert Vocabulary([Keyword("STOP", STOP, "Bye.")]).read("stop all") == KeywordMeaning(STOP, "STOPALL", "Bye.")
     assert not Vocabulary([]).read("stop").is_to_all
 
 
-def test_an_accounts_own_words_go_first_and_count_as_a_first_word() -> None:
+def test_an_account_s_own_keywords_take_precedence_and_match_as_the_first_word() -> None:
     words = Vocabulary(
         [
             Keyword(spell("café"), HELP, "common", account=None),
@@ -126,7 +126,7 @@ def test_an_accounts_own_words_go_first_and_count_as_a_first_word() -> None:
     assert not Vocabulary([Keyword("CAFE", HELP, None)]).has_own_keyword("café")
 
 
-def test_the_chief_words_reply_stands_for_its_kin() -> None:
+def test_a_built_in_synonym_has_the_reply_of_its_main_keyword() -> None:
     words = Vocabulary([Keyword("STOP", STOP, "You are out."), Keyword("BYE", STOP, "Bye.", account=7)])
 
     assert words.read("unsubscribe").reply == "You are out."
@@ -134,13 +134,13 @@ def test_the_chief_words_reply_stands_for_its_kin() -> None:
     assert words.read("help").reply is None
 
 
-def test_a_yes_answers_many_another_question() -> None:
+def test_yes_is_treated_as_an_answer_unless_it_is_an_account_s_own_keyword() -> None:
     assert Vocabulary([]).read("yes").is_answer
     assert not Vocabulary([]).read("start").is_answer
     assert not Vocabulary([Keyword("YES", START, None, account=7)]).read("yes").is_answer
 
 
-def test_every_built_in_word_is_understood_as_it_is_written() -> None:
+def test_every_built_in_stop_keyword_is_recognised() -> None:
     for words in builtin_keywords.STOP.values():
         for word in words.split(","):
             assert Vocabulary([]).read(word.lower()).action is STOP, word

@@ -18,7 +18,7 @@ MOMENTS = st.integers(ksuids.EPOCH, ksuids.EPOCH + (1 << 32) - 1).map(
 
 
 @given(id_=st.uuids(), at=MOMENTS)
-def test_what_a_ksuid_holds_comes_back(id_: UUID, at: datetime) -> None:
+def test_a_ksuid_decodes_to_its_id_and_time(id_: UUID, at: datetime) -> None:
     word = ksuids.spell("aps_", id_, at)
 
     assert ksuids.read("aps_", word) == id_
@@ -36,14 +36,14 @@ def test_what_a_ksuid_holds_comes_back(id_: UUID, at: datetime) -> None:
         ("2alB8n4k3BuCjOumRddxXiaA97M", datetime(2024, 1, 10, 10, 38, 48, tzinfo=UTC)),
     ],
 )
-def test_the_vendors_own_ids_hold_the_moment_they_were_made(word: str, at: datetime) -> None:
+def test_the_vendor_s_ids_decode_to_the_time_they_were_created(word: str, at: datetime) -> None:
     assert ksuids.moment(word) == at
     id_ = ksuids.read("", word)
     assert id_ is not None
     assert ksuids.spell("", id_, at) == word
 
 
-def test_a_uuid7_brings_its_own_moment() -> None:
+def test_a_ksuid_of_a_uuidv7_has_the_time_of_the_uuid() -> None:
     at = datetime(2026, 11, 21, 10, 0, 0, 987_000, UTC)
 
     word = ksuids.spell("tid_", ids.new_ids(at, 1 << 70))
@@ -51,7 +51,7 @@ def test_a_uuid7_brings_its_own_moment() -> None:
     assert ksuids.moment(word.removeprefix("tid_")) == at.replace(microsecond=0)
 
 
-def test_ids_in_a_row_are_ksuids_in_a_row() -> None:
+def test_consecutive_ids_give_ksuids_in_the_same_order() -> None:
     # over the edge where the digits that are spelled once change
     first = ids.new_ids(datetime(2026, 11, 21, tzinfo=UTC), 62**4 - 5)
     row = [ids.after(first, place) for place in range(10_000)]
@@ -62,7 +62,7 @@ def test_ids_in_a_row_are_ksuids_in_a_row() -> None:
     assert [ksuids.read("tid_", word) for word in words] == row
 
 
-def test_later_ones_sort_later() -> None:
+def test_a_ksuid_with_a_later_time_sorts_later() -> None:
     at = datetime(2026, 11, 21, tzinfo=UTC)
 
     early, late = (
@@ -88,11 +88,11 @@ def test_later_ones_sort_later() -> None:
         "aps_aWgEPTl1tmebfsQzFP4bxwgy80W",
     ],
 )
-def test_what_is_none_is_none(word: str) -> None:
+def test_an_invalid_ksuid_is_read_as_none(word: str) -> None:
     assert ksuids.read("aps_", word) is None
 
 
-def test_the_largest_is_one() -> None:
+def test_the_largest_ksuid_is_valid() -> None:
     assert ksuids.spell("", UUID(int=(1 << 128) - 1), LAST) == "aWgEPTl1tmebfsQzFP4bxwgy80V"
     assert ksuids.moment("aWgEPTl1tmebfsQzFP4bxwgy80V") == LAST
     assert ksuids.moment("nonsense") is None

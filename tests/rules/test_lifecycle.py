@@ -36,22 +36,22 @@ def reached(moves: Mapping[State, Collection[State]], *starts: State) -> set[Sta
     return known
 
 
-def test_every_status_of_a_message_can_be_reached_but_those_it_borrows_from_its_batch() -> None:
+def test_every_message_status_can_be_reached_except_those_shown_from_its_batch() -> None:
     assert set(MESSAGE_MOVES) == {None, *Status} - BORROWED
     assert reached(MESSAGE_MOVES, None) == set(MESSAGE_MOVES)
 
 
-def test_every_status_of_a_batch_can_be_reached_from_those_it_is_written_with() -> None:
+def test_every_batch_status_can_be_reached_from_its_initial_statuses() -> None:
     assert set(BATCH_MOVES) == set(BatchStatus)
     assert reached(BATCH_MOVES, BatchStatus.ADMITTED, BatchStatus.WAITING) == set(BatchStatus)
 
 
 @pytest.mark.parametrize("status", BatchStatus)
-def test_from_everywhere_a_batch_can_get_done(status: BatchStatus) -> None:
+def test_done_can_be_reached_from_every_batch_status(status: BatchStatus) -> None:
     assert BatchStatus.DONE in reached(BATCH_MOVES, status)
 
 
-def test_nothing_follows_a_final_status_but_that_what_failed_was_delivered_after_all() -> None:
+def test_no_status_follows_a_final_one_except_delivered_after_failed() -> None:
     assert {Status.DELIVERED, Status.FAILED, Status.REJECTED, Status.CANCELLED} == FINAL
     assert [(status, *MESSAGE_MOVES[status]) for status in FINAL if MESSAGE_MOVES[status]] == [
         (Status.FAILED, Status.DELIVERED)
@@ -69,21 +69,21 @@ def test_verdicts_have_a_total_order_with_delivered_above_all() -> None:
     assert all(outweighs(verdict, None) for verdict in ReceiptVerdict)
 
 
-def test_every_move_leads_somewhere_from_a_state_that_is_reached() -> None:
+def test_every_transition_applies_to_at_least_one_reachable_state() -> None:
     assert all(any(list(move.of(state)) for state in STATES) for move in MOVES)
 
 
-def test_a_message_has_ended_exactly_when_no_money_is_held_for_it_and_no_carrier_may_be_given_it() -> None:
+def test_no_money_is_held_for_a_message_in_a_final_status() -> None:
     assert not [state for state in STATES if state.status in FINAL and state.money is Money.HELD]
     assert {state.status for state in STATES} - FINAL == {None, Status.SENT}
 
 
-def test_money_is_earned_only_of_what_a_carrier_had() -> None:
+def test_money_is_captured_only_for_messages_that_a_carrier_may_have() -> None:
     assert not [state for state in STATES if state.money is Money.CAPTURED and state.carrier is None]
     assert not [state for state in STATES if state.money is Money.RELEASED and state.carrier is Outcome.ACCEPTED]
 
 
-def test_what_a_carrier_may_have_is_neither_rejected_nor_cancelled() -> None:
+def test_a_sent_message_is_neither_rejected_nor_cancelled() -> None:
     assert not MESSAGE_MOVES[Status.SENT] & {Status.REJECTED, Status.CANCELLED}
 
 
@@ -99,12 +99,12 @@ def test_a_batch_is_sent_only_from_the_queue() -> None:
     assert before == {BatchStatus.QUEUED}
 
 
-def test_nothing_moves_to_where_it_is() -> None:
+def test_no_transition_leads_to_the_same_status() -> None:
     assert not [status for status, following in MESSAGE_MOVES.items() if status in following]
     assert not [status for status, following in BATCH_MOVES.items() if status in following]
 
 
-def test_every_code_of_the_checks_at_claim_may_reject_a_message_and_fail_one() -> None:
+def test_every_code_of_the_checks_at_claim_can_reject_a_message_and_fail_one() -> None:
     codes = {*send_permission._WORDS, Code.SENDER_INVALID}
 
     assert codes == REJECT.codes
@@ -139,6 +139,6 @@ def test_a_billed_message_is_in_a_permitted_state() -> None:
     assert {billed(None, is_charged=True), billed(Code.INSUFFICIENT_FUNDS, is_charged=False)} <= STATES
 
 
-def test_a_message_is_not_rejected_unpaid_for_another_reason() -> None:
+def test_billing_cannot_reject_a_message_for_a_reason_other_than_its_payment() -> None:
     with pytest.raises(KeyError):
         billed(Code.OPTED_OUT, is_charged=False)

@@ -19,9 +19,9 @@ PLAN = Numbering({"234803": "621-30", "23480": "621-20", "2348031": "621-60", "1
         pytest.param("+2348", "", id="shorter than the digits"),
     ],
 )
-def test_a_number_is_its_longest_prefixs(phone: str, network: str) -> None:
+def test_a_number_has_the_network_of_its_longest_matching_prefix(phone: str, network: str) -> None:
     assert PLAN.network(phone) == network
 
 
-def test_of_an_empty_plan_nobody_has_a_network() -> None:
+def test_no_number_has_a_network_in_an_empty_numbering_plan() -> None:
     assert UNKNOWN.network("+2348032345678") == ""

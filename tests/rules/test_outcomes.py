@@ -1,4 +1,4 @@
-"""Which outcomes say something of a carrier's health."""
+"""Which outcomes are a sign of a carrier's health."""
 
 from uuid import UUID
 
@@ -28,5 +28,7 @@ REF = UUID(int=7)
         (Attempt(REF, Outcome.UNKNOWN, code="timeout"), False),
     ],
 )
-def test_an_outcome_is_a_sign_of_health_of_illness_or_of_neither(attempt: Attempt, good: bool | None) -> None:
+def test_an_attempt_is_a_sign_of_a_healthy_carrier_of_an_unhealthy_one_or_of_neither(
+    attempt: Attempt, good: bool | None
+) -> None:
     assert is_good(attempt) is good

@@ -1,4 +1,4 @@
-"""Phone numbers: what is plainly one number is parsed as by libphonenumber; anything else is refused with a reason."""
+"""Phone numbers: unambiguous ones are parsed as by libphonenumber; anything else is refused with a reason."""
 
 from collections.abc import Iterator
 from random import Random
@@ -168,7 +168,7 @@ REGIONS = {
 
 
 @pytest.mark.parametrize(("text", "e164"), READ.values(), ids=READ)
-def test_a_number_is_read_however_it_is_written(text: str, e164: str) -> None:
+def test_a_number_is_read_in_each_usual_format(text: str, e164: str) -> None:
     [phone] = normalise([text])
 
     assert phone is not None
@@ -177,20 +177,20 @@ def test_a_number_is_read_however_it_is_written(text: str, e164: str) -> None:
 
 
 @pytest.mark.parametrize("text", NOT_READ.values(), ids=NOT_READ)
-def test_what_is_no_number_is_none(text: str) -> None:
+def test_a_text_that_is_not_a_number_is_read_as_none(text: str) -> None:
     assert normalise([text]) == [None]
 
     assert library(text) is None
 
 
 @pytest.mark.parametrize(("region", "text", "phone"), REGIONS.values(), ids=REGIONS)
-def test_a_number_without_a_plus_is_dialled_from_its_region(region: str, text: str, phone: Phone | None) -> None:
+def test_a_number_without_a_plus_is_read_as_dialled_in_its_region(region: str, text: str, phone: Phone | None) -> None:
     assert normalise([text], region) == [phone]
 
     assert library(text, region) == phone
 
 
-def test_what_could_be_another_country_s_number_is_not_dialled_at_home() -> None:
+def test_a_number_without_a_plus_that_may_belong_to_another_country_is_refused() -> None:
     assert phonenumbers.is_possible_number(phonenumbers.parse("4915112345678", "AT"))
 
     assert normalise(["4915112345678"], "AT") == [None]
@@ -198,44 +198,46 @@ def test_what_could_be_another_country_s_number_is_not_dialled_at_home() -> None
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
-def test_what_nobody_sees_changes_no_number(text: str) -> None:
+def test_invisible_characters_in_a_number_are_ignored(text: str) -> None:
     assert normalise([text]) == [Phone("+2348031234567", "NG", True)]
 
 
 @pytest.mark.parametrize(("text", "e164"), SLASHES.values(), ids=SLASHES)
-def test_a_slash_may_stand_behind_the_area_code(text: str, e164: str) -> None:
+def test_a_slash_after_the_area_code_is_accepted(text: str, e164: str) -> None:
     assert [phone and phone.e164 for phone in normalise([text])] == [e164]
 
 
 @pytest.mark.parametrize(("text", "e164"), GROUPED.values(), ids=GROUPED)
-def test_a_short_last_group_is_read_where_the_digits_before_it_are_no_number(text: str, e164: str) -> None:
+def test_a_short_last_group_is_accepted_if_the_digits_before_it_are_not_a_number(text: str, e164: str) -> None:
     assert [phone and phone.e164 for phone in normalise([text])] == [e164]
 
 
-def test_a_tail_behind_a_whole_national_number_is_told() -> None:
+def test_digits_after_a_complete_national_number_are_refused() -> None:
     assert normalise(["0664 1234567 890", "0664 123 4567"], "AT") == [None, Phone("+436641234567", "AT", True)]
 
 
 @pytest.mark.parametrize(("text", "words"), MEANT.values(), ids=MEANT)
-def test_what_means_more_than_its_digits_is_refused_with_its_cause(text: str, words: str) -> None:
+def test_a_text_with_an_extension_or_other_meaning_beyond_its_digits_is_refused_with_a_reason(
+    text: str, words: str
+) -> None:
     assert normalise([text]) == [None]
 
     assert words in phone_fault(text)
 
 
-def test_a_cause_repeats_nothing_of_the_text() -> None:
+def test_the_reason_why_a_number_is_refused_repeats_nothing_of_its_text() -> None:
     for text, _ in MEANT.values():
         assert not any(part in phone_fault(text) for part in ("664", "803", "234", "Mum", "Ada", "555"))
 
 
-def test_countries_that_share_a_calling_code_are_named() -> None:
+def test_all_countries_that_share_a_calling_code_are_returned() -> None:
     assert sharing("+2348031234567") == ("NG",)
     assert {"GB", "GG", "JE", "IM"} == set(sharing("+447911123456"))
     assert {"US", "CA", "JM"} < set(sharing("+14165550123"))
     assert sharing("+80012345678") == sharing("+999") == ()
 
 
-def test_what_campaigns_are_made_of_is_read_without_asking_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_numbers_are_parsed_without_calling_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["+2348031234567", "+1 (416) 555-0123", "+44 (0)7400 123456", "+5493435551212", "+39 06.6982.0000"]
     monkeypatch.delattr(phonenumbers, "parse")
 
@@ -244,7 +246,7 @@ def test_what_campaigns_are_made_of_is_read_without_asking_the_library(monkeypat
     assert [phone and phone.country for phone in phones] == ["NG", "CA", "GB", "AR", "VA"]
 
 
-def test_answers_come_in_the_order_asked() -> None:
+def test_parsed_numbers_are_in_the_order_of_their_texts() -> None:
     texts = iter(["+14165550123", "nobody", "+2348031234567", "+14165550123"])
 
     phones = normalise(texts)
@@ -253,25 +255,25 @@ def test_answers_come_in_the_order_asked() -> None:
     assert phones == [toronto, None, Phone("+2348031234567", "NG", True), toronto]
 
 
-def test_a_possible_number_of_no_known_range_is_read_as_unknown() -> None:
+def test_a_possible_number_outside_known_ranges_is_marked_as_unknown() -> None:
     assert normalise(["+2340001234567"]) == [Phone("+2340001234567", "NG", False)]
 
 
-def test_a_number_of_no_one_country_has_none() -> None:
+def test_a_number_that_belongs_to_no_single_country_has_none() -> None:
     world, undecided = normalise(["+80012345678", "+10001234567"])
 
     assert world == Phone("+80012345678", "", True)
     assert undecided == Phone("+10001234567", "", False)
 
 
-def test_a_longer_text_than_allowed_is_no_number_though_the_library_reads_it() -> None:
+def test_a_text_over_the_length_limit_is_refused_although_the_library_parses_it() -> None:
     text = "+2348031234567".ljust(LONGEST)
 
     assert normalise([text, text + " "]) == [Phone("+2348031234567", "NG", True), None]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_calling_code_is_read_as_the_library_reads_it(seed: int) -> None:
+def test_numbers_of_every_calling_code_are_parsed_as_by_the_library(seed: int) -> None:
     random = Random(seed)
     texts = [text for code in COUNTRY_CODE_TO_REGION_CODE for text in numbers_of(code, random, mutants=8, guesses=40)]
 
@@ -282,7 +284,7 @@ def test_every_calling_code_is_read_as_the_library_reads_it(seed: int) -> None:
 
 
 @pytest.mark.parametrize("code", SHARED)
-def test_countries_that_share_a_calling_code_are_told_apart_as_the_library_does(code: int) -> None:
+def test_countries_that_share_a_calling_code_are_distinguished_as_by_the_library(code: int) -> None:
     random = Random(code)
     texts = [*numbers_of(code, random, mutants=10, guesses=100), *every_beginning(code, random)]
 
@@ -292,7 +294,7 @@ def test_countries_that_share_a_calling_code_are_told_apart_as_the_library_does(
 
 
 @pytest.mark.parametrize("region", ["NG", "US", "GB", "IT", "AR", "BR", "RU", "KZ", "SM", "GG", "ZZ", "001", "us"])
-def test_a_region_changes_nothing_but_what_the_library_says_it_does(region: str) -> None:
+def test_national_numbers_of_a_region_are_parsed_as_by_the_library(region: str) -> None:
     random = Random(region)
     code = phonenumbers.country_code_for_region(region) or 234
     texts = [national(text, random) for text in numbers_of(code, random, mutants=3, guesses=60)]
@@ -302,7 +304,7 @@ def test_a_region_changes_nothing_but_what_the_library_says_it_does(region: str)
     assert differences(texts, phones, region) == []
 
 
-def test_a_sign_in_any_place_is_read_as_the_library_reads_it() -> None:
+def test_a_number_with_a_sign_at_any_position_is_parsed_as_by_the_library() -> None:
     number = "+2348031234567"
     signs = [chr(code) for code in (*range(0x100), *range(0x2000, 0x2070), 0x30FC, 0xFF0B, 0xFF0D)]
     texts = [number[:at] + sign + number[at:] for sign in signs for at in (0, 1, 4, 7, len(number))]
@@ -313,7 +315,7 @@ def test_a_sign_in_any_place_is_read_as_the_library_reads_it() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_hostile_texts_are_read_as_the_library_reads_them(seed: int) -> None:
+def test_hostile_texts_are_parsed_as_by_the_library_or_refused(seed: int) -> None:
     random = Random(seed)
     texts = [hostile(random) for _ in range(3_000)]
 

@@ -1,4 +1,4 @@
-"""Price and payment of messages: the quota first, then the wallet, a whole message or nothing of it."""
+"""Price and payment of messages: the quota first, then the wallet; a message is never paid in part."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,9 @@ def used(segments: int) -> PaidBy:
         pytest.param([], None, id="no lines"),
     ],
 )
-def test_the_most_particular_line_of_the_own_book_sets_the_price(lines: list[Price], price: int | None) -> None:
+def test_the_most_specific_line_sets_the_price_and_the_account_s_price_book_precedes_the_common_one(
+    lines: list[Price], price: int | None
+) -> None:
     assert PriceBook(lines).per_segment(*LAGOS) == price
 
 
@@ -71,7 +73,7 @@ messages = st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 10)), max_siz
 
 
 @given(messages, st.integers(0, 100), st.integers(0, 10_000))
-def test_no_more_is_spent_than_there_is_and_each_message_is_paid_whole(
+def test_no_more_than_quota_and_wallet_is_spent_and_each_message_is_paid_entirely_or_not_at_all(
     each: list[tuple[int, int]], quota: int, money: int
 ) -> None:
     covers = cover([amount for amount, _ in each], [count for _, count in each], quota=quota, money=money)
@@ -83,14 +85,16 @@ def test_no_more_is_spent_than_there_is_and_each_message_is_paid_whole(
 
 
 @given(messages, st.integers(0, 100))
-def test_with_money_without_end_every_message_is_covered(each: list[tuple[int, int]], quota: int) -> None:
+def test_every_message_is_covered_when_money_is_unlimited(each: list[tuple[int, int]], quota: int) -> None:
     covers = cover([amount for amount, _ in each], [count for _, count in each], quota=quota, money=None)
 
     assert all(one.covered for one in covers)
 
 
 @given(messages, st.integers(0, 100), st.integers(0, 10_000))
-def test_nobody_is_refused_who_could_still_be_paid(each: list[tuple[int, int]], quota: int, money: int) -> None:
+def test_a_message_is_uncovered_only_if_neither_the_remaining_quota_nor_money_suffices(
+    each: list[tuple[int, int]], quota: int, money: int
+) -> None:
     covers = cover([amount for amount, _ in each], [count for _, count in each], quota=quota, money=money)
 
     for one, (amount, count) in zip(covers, each, strict=True):

@@ -50,13 +50,15 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("now", "who", "line", "end"), ENDS.values(), ids=ENDS)
-def test_the_night_ends(now: str, who: tuple[str, str], line: QuietRule, end: str | None) -> None:
+def test_a_message_in_quiet_hours_is_deferred_to_their_end_in_local_time(
+    now: str, who: tuple[str, str], line: QuietRule, end: str | None
+) -> None:
     hush = QuietHours([line], at(now))(*who, BULK)
 
     assert hush == (QuietVerdict(QuietAction.DEFER, at(end)) if end else None)
 
 
-def test_a_country_goes_before_everywhere_and_the_accounts_own_line_before_the_common_one() -> None:
+def test_quiet_hours_of_a_country_precede_the_star_and_those_of_the_account_precede_common_ones() -> None:
     common, own = rule(country="NG"), rule("00:00", "00:00", country="NG", is_own=True)
     everywhere = rule(country="*", is_own=True, action=QuietAction.REJECT)
     night = at("2026-11-22T03:00")
@@ -67,7 +69,7 @@ def test_a_country_goes_before_everywhere_and_the_accounts_own_line_before_the_c
     )
 
 
-def test_a_number_where_it_is_never_day_everywhere_waits_for_nothing() -> None:
+def test_a_message_is_refused_if_the_quiet_hours_of_its_number_s_zones_never_end_together() -> None:
     hush = QuietHours([rule("08:01", "08:00")], at("2026-07-01T14:00"))(*SOMEWHERE, BULK)
 
     assert hush == QuietVerdict(QuietAction.DEFER, None)
@@ -83,7 +85,7 @@ def test_a_number_where_it_is_never_day_everywhere_waits_for_nothing() -> None:
         (QuietVerdict(QuietAction.REJECT, at("2026-11-22T07:00")), None, Code.QUIET_HOURS),
     ],
 )
-def test_who_may_not_wait_that_long_is_refused(
+def test_a_message_whose_validity_ends_before_quiet_hours_do_is_refused(
     hush: QuietVerdict, valid_until: datetime | None, verdict: datetime | Code
 ) -> None:
     assert hush.verdict(valid_until) == verdict
@@ -95,7 +97,7 @@ def test_who_may_not_wait_that_long_is_refused(
     st.integers(0, 1439),
     st.integers(0, 1439),
 )
-def test_when_a_night_ends_it_is_day_and_until_then_it_was_not(
+def test_quiet_hours_end_exactly_at_the_computed_time(
     now: datetime, who: tuple[str, str], begins: int, ends: int
 ) -> None:
     line = QuietRule("*", BULK, begins, ends, QuietAction.DEFER)

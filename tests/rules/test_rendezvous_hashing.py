@@ -23,7 +23,7 @@ phones = st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True)
     ],
 )
 @pytest.mark.parametrize("sender", ["ACME", "+4915112345678"])
-def test_each_serves_as_many_as_its_weight_says(weights: dict[str, int], sender: str) -> None:
+def test_each_carrier_gets_recipients_in_proportion_to_its_weight(weights: dict[str, int], sender: str) -> None:
     shares = RendezvousHash(list(weights.items()))
 
     served = Counter(shares.first(sender, phone) for phone in PHONES)
@@ -33,7 +33,7 @@ def test_each_serves_as_many_as_its_weight_says(weights: dict[str, int], sender:
         assert abs(served[name] - expected) < 4 * expected**0.5 + 1, served
 
 
-def test_those_whom_one_cannot_serve_are_shared_by_the_others_weights() -> None:
+def test_recipients_of_an_unavailable_carrier_are_distributed_by_the_weights_of_the_others() -> None:
     shares = RendezvousHash([("a", 50), ("b", 30), ("c", 20)])
 
     seconds = Counter(order[1] for phone in PHONES if (order := shares.order("ACME", phone))[0] == "a")
@@ -42,7 +42,9 @@ def test_those_whom_one_cannot_serve_are_shared_by_the_others_weights() -> None:
 
 
 @given(equals, st.text(max_size=11), phones)
-def test_a_recipient_keeps_his_carrier(equals: dict[str, int], sender: str, phone: str) -> None:
+def test_the_order_of_carriers_for_a_recipient_does_not_depend_on_their_listing(
+    equals: dict[str, int], sender: str, phone: str
+) -> None:
     lines = list(equals.items())
 
     order = RendezvousHash(lines).order(sender, phone)
@@ -53,7 +55,7 @@ def test_a_recipient_keeps_his_carrier(equals: dict[str, int], sender: str, phon
 
 
 @given(equals, st.text(max_size=11), phones, st.data())
-def test_when_one_goes_only_those_move_whom_it_served(
+def test_removing_a_carrier_moves_only_its_recipients(
     equals: dict[str, int], sender: str, phone: str, data: st.DataObject
 ) -> None:
     gone = data.draw(st.sampled_from(sorted(equals)))
@@ -65,7 +67,7 @@ def test_when_one_goes_only_those_move_whom_it_served(
 
 
 @given(equals, st.text(max_size=11), phones, st.integers(1, 10_000), st.data())
-def test_a_greater_weight_only_wins_recipients(
+def test_increasing_a_weight_moves_recipients_only_to_that_carrier(
     equals: dict[str, int], sender: str, phone: str, more: int, data: st.DataObject
 ) -> None:
     grown = data.draw(st.sampled_from(sorted(equals)))
@@ -76,7 +78,7 @@ def test_a_greater_weight_only_wins_recipients(
     assert after in (before, grown)
 
 
-def test_two_senders_share_their_recipients_out_apart() -> None:
+def test_recipients_are_distributed_independently_for_each_sender() -> None:
     shares = RendezvousHash([("a", 1), ("b", 1)])
 
     alike = sum(shares.first("ACME", phone) == shares.first("OTHER", phone) for phone in PHONES)

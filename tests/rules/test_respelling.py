@@ -1,4 +1,4 @@
-"""Respelling texts in GSM-7: what is replaced reads the same, and what has no like stays."""
+"""Respelling texts in GSM-7: characters with an equivalent are replaced, all others stay."""
 
 import pytest
 from hypothesis import given
@@ -25,19 +25,19 @@ def test_typographic_characters_are_replaced(text: str, respelt: str) -> None:
 
 
 @given(st.text())
-def test_no_character_of_gsm7_is_changed(text: str) -> None:
+def test_no_gsm_7_character_is_replaced(text: str) -> None:
     kept = "".join(char for char in text if char in gsm7.SPELLED)
 
     assert respell(kept) == kept
 
 
 @given(st.text())
-def test_respelling_twice_changes_nothing_more(text: str) -> None:
+def test_respelling_is_idempotent(text: str) -> None:
     assert respell(respell(text)) == respell(text)
 
 
 @given(st.text(st.sampled_from("“”’–\u00a0１Ａabc é☺"), max_size=200))
-def test_a_respelt_text_has_not_more_segments(text: str) -> None:
+def test_respelling_does_not_increase_the_number_of_segments(text: str) -> None:
     [before], [after] = measure([text]), measure([respell(text)])
 
     assert after.segments <= before.segments

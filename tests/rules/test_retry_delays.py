@@ -12,19 +12,19 @@ from schema.message_class import MessageClass
 each_class = pytest.mark.parametrize("message_class", MessageClass)
 
 
-def test_every_class_has_its_waits() -> None:
+def test_every_message_class_has_retry_delays() -> None:
     assert set(WAITS) == set(MessageClass)
 
 
 @each_class
-def test_waits_grow_from_round_to_round(message_class: MessageClass) -> None:
+def test_retry_delays_grow_from_round_to_round(message_class: MessageClass) -> None:
     table = WAITS[message_class]
 
     assert list(table) == sorted(set(table))
 
 
 @each_class
-def test_after_the_last_wait_it_is_given_up(message_class: MessageClass) -> None:
+def test_there_is_no_retry_delay_after_the_last_round(message_class: MessageClass) -> None:
     last = len(WAITS[message_class]) - 1
 
     assert wait(message_class, last, 0.5) is not None
@@ -33,7 +33,9 @@ def test_after_the_last_wait_it_is_given_up(message_class: MessageClass) -> None
 
 
 @given(st.sampled_from(MessageClass), st.integers(0, 10), st.floats(0, 1))
-def test_a_wait_is_between_half_and_all_of_the_tables(message_class: MessageClass, rounds: int, lot: float) -> None:
+def test_a_retry_delay_is_between_half_and_all_of_its_table_value(
+    message_class: MessageClass, rounds: int, lot: float
+) -> None:
     seconds = dict(enumerate(WAITS[message_class])).get(rounds)
 
     pause = wait(message_class, rounds, lot)
@@ -45,13 +47,13 @@ def test_a_wait_is_between_half_and_all_of_the_tables(message_class: MessageClas
         assert timedelta(seconds=seconds / 2) <= pause <= timedelta(seconds=seconds)
 
 
-def test_a_crowd_does_not_return_at_once() -> None:
+def test_retry_delays_are_spread_by_jitter() -> None:
     pauses = {wait(MessageClass.BULK, 0, place / 10) for place in range(10)}
 
     assert len(pauses) == 10
 
 
-def test_a_code_somebody_waits_for_is_tried_again_soonest() -> None:
+def test_otp_messages_have_the_shortest_first_retry_delay() -> None:
     firsts = [WAITS[each][0] for each in (MessageClass.OTP, MessageClass.TRANSACTIONAL, MessageClass.BULK)]
 
     assert firsts == sorted(firsts)
@@ -60,5 +62,5 @@ def test_a_code_somebody_waits_for_is_tried_again_soonest() -> None:
 @pytest.mark.parametrize(
     ("tries", "draw", "seconds"), [(1, 0.0, 5), (1, 1.0, 6), (2, 0.5, 66), (3, 0.0, None), (9, 0.0, None)]
 )
-def test_a_webhook_waits_by_its_schedule_and_a_little_more(tries: int, draw: float, seconds: float | None) -> None:
+def test_a_webhook_retry_delay_is_its_schedule_plus_jitter(tries: int, draw: float, seconds: float | None) -> None:
     assert again((5, 60), tries, draw) == (None if seconds is None else pytest.approx(seconds))

@@ -1,4 +1,4 @@
-"""Routing: which carriers may take a message, in which order, and why other lines of the table lost."""
+"""Routing: which carriers may take a message, in which order, and why other routes were not chosen."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -77,11 +77,13 @@ def losses(decision: Decision) -> dict[str, RouteLoss | None]:
         pytest.param([], [], id="no routes"),
     ],
 )
-def test_the_most_particular_route_goes_first(routes: list[Route], expected: list[str]) -> None:
+def test_the_most_specific_route_comes_first_then_rank_weight_and_cost(
+    routes: list[Route], expected: list[str]
+) -> None:
     assert chain(*routes) == expected
 
 
-def test_costs_say_nothing_among_those_that_have_shares() -> None:
+def test_costs_do_not_affect_the_order_of_routes_with_weights() -> None:
     cheap, dear = route("a", cost=1), route("b", cost=900)
     free = [route("a"), route("b")]
 
@@ -91,7 +93,7 @@ def test_costs_say_nothing_among_those_that_have_shares() -> None:
 
 
 @given(snapshots, asks)
-def test_every_carrier_that_can_carry_the_message_is_tried_once(snapshot: RoutingSnapshot, ask: RouteQuery) -> None:
+def test_the_chain_has_every_carrier_that_can_take_the_message_once(snapshot: RoutingSnapshot, ask: RouteQuery) -> None:
     tried = RouteTable(snapshot).chain(ask)
 
     network = snapshot.numbering.network(ask.phone)
@@ -115,7 +117,7 @@ def test_every_carrier_that_can_carry_the_message_is_tried_once(snapshot: Routin
 
 
 @given(snapshots, asks, st.frozensets(st.sampled_from(CARRIERS)))
-def test_a_decision_is_the_chain_with_its_reasons(
+def test_a_routing_decision_agrees_with_the_chain(
     snapshot: RoutingSnapshot, ask: RouteQuery, tried: frozenset[str]
 ) -> None:
     table = RouteTable(snapshot)
@@ -187,7 +189,7 @@ REASONS: list[tuple[list[Route], RoutingSnapshot | None, RouteQuery, tuple[str, 
 @pytest.mark.parametrize(
     ("routes", "state", "ask", "tried", "reason"), [pytest.param(*case, id=case[-1]) for case in REASONS]
 )
-def test_a_loser_is_told_why(
+def test_each_route_that_was_not_chosen_has_its_reason(
     routes: list[Route], state: RoutingSnapshot | None, ask: RouteQuery, tried: tuple[str, ...], reason: RouteLoss
 ) -> None:
     around = state or RoutingSnapshot([])
@@ -197,7 +199,7 @@ def test_a_loser_is_told_why(
     assert (decision.carrier, losses(decision)) == ("won", {"won": None, "lost": reason})
 
 
-def test_a_carrier_s_second_line_is_told_of_the_first() -> None:
+def test_a_second_route_of_the_same_carrier_is_marked_as_repeated() -> None:
     decision = decide(RoutingSnapshot([route("a", "NG"), route("a"), route("b", "44")]), LAGOS)
 
     assert [(each.route.destination, each.loss) for each in decision.candidates] == [
@@ -207,7 +209,7 @@ def test_a_carrier_s_second_line_is_told_of_the_first() -> None:
     assert decision.elsewhere == 1
 
 
-def test_there_is_a_case_for_every_reason() -> None:
+def test_every_reason_why_a_route_is_not_chosen_is_tested() -> None:
     assert {case[-1] for case in REASONS} | {RouteLoss.REPEATED} == set(RouteLoss)
 
 
@@ -220,27 +222,27 @@ def test_there_is_a_case_for_every_reason() -> None:
         (Capability.DLT, LAGOS),
     ],
 )
-def test_what_a_message_does_not_need_a_carrier_may_lack(lacks: Capability, ask: RouteQuery) -> None:
+def test_a_carrier_may_lack_a_capability_that_a_message_does_not_need(lacks: Capability, ask: RouteQuery) -> None:
     snapshot = RoutingSnapshot([route("a")], {"a": CarrierSnapshot(lacks=frozenset({lacks}))})
 
     assert RouteTable(snapshot).chain(ask) == ("a",)
 
 
-def test_a_breaker_of_one_country_is_closed_in_another() -> None:
+def test_an_open_breaker_of_one_country_does_not_affect_another_country() -> None:
     table = RouteTable(RoutingSnapshot([route("a"), route("b", rank=2)], unhealthy=frozenset({"a/GB"})))
 
     assert table.chain(LAGOS) == ("a", "b")
     assert table.chain(RouteQuery("+447400123456", "GB", "ACME")) == ("b", "a")
 
 
-def test_where_nobody_is_well_the_unwell_are_asked() -> None:
+def test_unhealthy_carriers_are_used_when_no_carrier_is_healthy() -> None:
     decision = decide(RoutingSnapshot([route("a"), route("b", rank=2)], unhealthy=frozenset({"a", "b"})), LAGOS)
 
     assert decision.chain == ("a", "b")
     assert losses(decision) == {"a": None, "b": RouteLoss.HIGHER_RANK}
 
 
-def test_among_equals_each_goes_first_by_its_weight() -> None:
+def test_routes_of_equal_rank_come_first_in_proportion_to_their_weights() -> None:
     table = RouteTable(
         RoutingSnapshot([route("half", weight=50), route("third", weight=30), route("fifth", weight=20)])
     )
@@ -250,7 +252,7 @@ def test_among_equals_each_goes_first_by_its_weight() -> None:
     assert {name: round(count / 500) for name, count in firsts.items()} == {"half": 10, "third": 6, "fifth": 4}
 
 
-def test_a_recipient_keeps_his_carrier_at_every_message() -> None:
+def test_a_recipient_has_the_same_carrier_for_every_message() -> None:
     table = RouteTable(RoutingSnapshot([route("a"), route("b"), route("c")]))
 
     assert len({table.chain(LAGOS._replace(encoding=each)) for each in (*Encoding, None)}) == 1
@@ -258,13 +260,13 @@ def test_a_recipient_keeps_his_carrier_at_every_message() -> None:
 
 
 @given(asks)
-def test_the_order_in_which_routes_were_written_changes_nothing(ask: RouteQuery) -> None:
+def test_the_chain_does_not_depend_on_the_order_of_the_routes(ask: RouteQuery) -> None:
     routes = [route("a", weight=10), route("b", weight=20), route("c", weight=0), route("d", weight=0)]
 
     assert len({tuple(chain(*order, ask=ask)) for order in permutations(routes)}) == 1
 
 
-def test_many_numbers_do_not_fill_the_memory() -> None:
+def test_the_cache_of_a_route_table_is_bounded() -> None:
     table = RouteTable(RoutingSnapshot([route("a", "23480123"), route("b")]))
 
     for number in range(25_000):
@@ -274,13 +276,13 @@ def test_many_numbers_do_not_fill_the_memory() -> None:
 
 
 @given(st.integers(0, (1 << 128) - 1))
-def test_a_draw_is_from_0_up_to_1_and_the_same_at_every_asking(place: int) -> None:
+def test_a_draw_is_from_0_up_to_1_and_deterministic(place: int) -> None:
     assert 0 <= draw(place) < 1
     assert draw(place) == draw(place)
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000])
-def test_the_draws_of_neighbours_are_spread_evenly(step: int) -> None:
+def test_draws_of_consecutive_ids_are_uniformly_distributed(step: int) -> None:
     first = ids.new_ids(datetime(2027, 3, 1, tzinfo=UTC), 99)
 
     tenths = Counter(int(draw(first.int + place * step) * 10) for place in range(10_000))

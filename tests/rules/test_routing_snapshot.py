@@ -23,7 +23,9 @@ def restored(snapshot: RoutingSnapshot) -> RoutingSnapshot:
 
 
 @given(snapshots, asks, st.frozensets(st.sampled_from(CARRIERS)))
-def test_what_was_kept_decides_as_it_did(snapshot: RoutingSnapshot, ask: RouteQuery, tried: frozenset[str]) -> None:
+def test_a_restored_routing_snapshot_makes_the_same_decisions(
+    snapshot: RoutingSnapshot, ask: RouteQuery, tried: frozenset[str]
+) -> None:
     before = RouteTable(snapshot).decide(ask, tried)
 
     after = RouteTable(restored(snapshot)).decide(ask, tried)
@@ -32,13 +34,13 @@ def test_what_was_kept_decides_as_it_did(snapshot: RoutingSnapshot, ask: RouteQu
 
 
 @given(snapshots)
-def test_a_situation_is_the_same_however_its_lines_are_ordered(snapshot: RoutingSnapshot) -> None:
+def test_the_digest_of_a_routing_snapshot_does_not_depend_on_the_order_of_its_routes(snapshot: RoutingSnapshot) -> None:
     denied = RoutingSnapshot(snapshot.routes[::-1], snapshot.carriers, snapshot.unhealthy, snapshot.numbering)
 
     assert write(denied).digest == write(snapshot).digest == write(restored(snapshot)).digest
 
 
-def test_whatever_a_choice_hangs_on_makes_another_situation() -> None:
+def test_the_digest_of_a_routing_snapshot_depends_on_everything_that_affects_a_decision() -> None:
     line = Route("*", "a", 1, 100, own=False)
     others = [
         RoutingSnapshot([Route("*", "a", 1, 100, own=True)]),
@@ -54,7 +56,7 @@ def test_whatever_a_choice_hangs_on_makes_another_situation() -> None:
     assert len({write(each).digest for each in others}) == len(others)
 
 
-def test_a_fault_of_a_carrier_writes_no_line_of_the_table_again() -> None:
+def test_a_change_of_carrier_health_stores_no_route_again() -> None:
     lines = [Route(f"234{number}", "a", 1, 100, own=False) for number in range(100)]
 
     well, unhealthy = write(RoutingSnapshot(lines)), write(RoutingSnapshot(lines, unhealthy=frozenset({"a"})))

@@ -20,5 +20,7 @@ from schema.vocabulary import Code
         ("", None, sandbox_numbers.PROMPT),
     ],
 )
-def test_a_number_plays_its_part(phone: str, fault: Code | None, delay: float) -> None:
+def test_a_test_number_determines_the_fault_and_the_delay_of_its_message(
+    phone: str, fault: Code | None, delay: float
+) -> None:
     assert (sandbox_numbers.fault(phone), sandbox_numbers.delay(phone)) == (fault, delay)

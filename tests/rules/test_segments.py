@@ -31,7 +31,7 @@ bodies = st.one_of(
 )
 
 
-def test_every_golden_body_is_measured_as_twilio_measures_it() -> None:
+def test_every_golden_body_has_the_encoding_and_segments_that_twilio_counts() -> None:
     cases = GOLDEN["cases"]
 
     measures = measure(body for body, _, _ in cases)
@@ -42,7 +42,7 @@ def test_every_golden_body_is_measured_as_twilio_measures_it() -> None:
     assert len(cases) > 1000
 
 
-def test_every_golden_body_is_cut_into_as_many_parts_as_were_measured() -> None:
+def test_every_golden_body_is_split_into_as_many_parts_as_segments_were_counted() -> None:
     for body, _, segments in GOLDEN["cases"]:
         parts = split(body)
 
@@ -85,7 +85,7 @@ def test_every_golden_body_is_cut_into_as_many_parts_as_were_measured() -> None:
         ("a" * 1599 + "—", UCS2, 24),
     ],
 )
-def test_a_body_on_the_edge_falls_on_the_right_side(body: str, encoding: Encoding, segments: int) -> None:
+def test_segments_are_counted_exactly_at_the_limits_of_a_segment(body: str, encoding: Encoding, segments: int) -> None:
     assert measure([body]) == [Measure(encoding, segments)]
     assert len(split(body)) == segments
 
@@ -100,7 +100,7 @@ def test_a_body_on_the_edge_falls_on_the_right_side(body: str, encoding: Encodin
         ("ж" * 65 + "😀" + "я" * 70, ["ж" * 65 + "😀", "я" * 67, "я" * 3]),
     ],
 )
-def test_what_travels_as_two_goes_whole_into_the_next_part(body: str, parts: list[str]) -> None:
+def test_an_escape_sequence_or_surrogate_pair_is_not_split_between_parts(body: str, parts: list[str]) -> None:
     assert split(body) == parts
 
 
@@ -108,7 +108,7 @@ def test_what_travels_as_two_goes_whole_into_the_next_part(body: str, parts: lis
     ("body", "segments"),
     [("ж" * 70, 1), ("ж" * 71, 2), ("ж" * 126, 2), ("ж" * 127, 3), ("ж" * 62 + "😀" + "ж" * 62, 3), ("a" * 161, 2)],
 )
-def test_a_vendor_that_bills_63_units_a_part_gets_its_own_count(body: str, segments: int) -> None:
+def test_segments_are_counted_by_the_capacity_of_a_vendor_that_bills_63_units_a_part(body: str, segments: int) -> None:
     assert [m.segments for m in measure([body], SIXTY_THREE)] == [segments]
     assert len(split(body, SIXTY_THREE)) == segments
 
@@ -131,7 +131,7 @@ def test_a_lone_surrogate_counts_one_unit_and_is_kept(body: str, units: int) -> 
     assert "".join(split(body * 100)) == body * 100
 
 
-def test_measures_come_in_the_order_of_the_bodies() -> None:
+def test_measures_are_in_the_order_of_the_bodies() -> None:
     assert measure(iter(["a", "ж", "a" * 161, ""])) == [
         Measure(GSM7, 1),
         Measure(UCS2, 1),
@@ -142,7 +142,9 @@ def test_measures_come_in_the_order_of_the_bodies() -> None:
 
 
 @pytest.mark.parametrize("numbers", [(160, 1, 70, 67), (160, 153, 70, 1), (160, 161, 70, 67), (160, 153, 66, 67)])
-def test_parts_too_small_for_a_pair_or_larger_than_a_body_alone_are_refused(numbers: tuple[int, int, int, int]) -> None:
+def test_a_capacity_with_parts_below_two_units_or_above_a_single_message_is_refused(
+    numbers: tuple[int, int, int, int],
+) -> None:
     with pytest.raises(ValueError, match="must hold from 2"):
         Capacity(*numbers)
 
@@ -150,7 +152,7 @@ def test_parts_too_small_for_a_pair_or_larger_than_a_body_alone_are_refused(numb
 @given(bodies, capacities)
 @example("\ud83d\ude00" * 100, STANDARD)
 @unhurried
-def test_parts_join_to_the_body_and_are_as_many_as_measured(body: str, capacity: Capacity) -> None:
+def test_parts_join_to_the_body_and_are_as_many_as_the_segments_counted(body: str, capacity: Capacity) -> None:
     parts = split(body, capacity)
 
     assert "".join(parts) == body
@@ -160,7 +162,7 @@ def test_parts_join_to_the_body_and_are_as_many_as_measured(body: str, capacity:
 
 @given(bodies, capacities)
 @unhurried
-def test_no_part_is_over_capacity_and_none_could_take_the_next_character(body: str, capacity: Capacity) -> None:
+def test_no_part_exceeds_its_capacity_and_each_is_filled_as_far_as_possible(body: str, capacity: Capacity) -> None:
     encoding = measure([body], capacity)[0].encoding
     weights = [_weight(part, encoding) for part in split(body, capacity)]
     single, part = _limits(encoding, capacity)
@@ -176,7 +178,7 @@ def test_no_part_is_over_capacity_and_none_could_take_the_next_character(body: s
 
 @given(bodies)
 @unhurried
-def test_gsm_7_is_chosen_exactly_when_nothing_is_foreign(body: str) -> None:
+def test_gsm_7_is_chosen_exactly_when_all_characters_are_in_it(body: str) -> None:
     assert (measure([body])[0].encoding is GSM7) == (gsm7.foreign(body) == "")
 
 

@@ -66,13 +66,13 @@ def faults(
         ),
     ],
 )
-def test_a_window_lies_ahead_and_not_too_far(
+def test_send_at_and_valid_until_must_be_in_the_future_and_within_limits(
     send_at: datetime | None, valid_until: datetime | None, expected: list[tuple[Code, str]]
 ) -> None:
     assert faults(send_at, valid_until) == expected
 
 
-def test_an_order_that_waited_in_a_slow_queue_is_judged_by_when_it_was_made() -> None:
+def test_send_at_of_an_order_that_waited_in_a_queue_is_checked_against_its_submission_time() -> None:
     an_hour_ago = after(hours=-1)
 
     assert faults(send_at=after(minutes=-30), made_at=an_hour_ago) == []
@@ -80,13 +80,13 @@ def test_an_order_that_waited_in_a_slow_queue_is_judged_by_when_it_was_made() ->
     assert faults(send_at=after(days=30), made_at=an_hour_ago) == [(Code.SCHEDULE_FAR, "send_at")]
 
 
-def test_an_order_whose_validity_ran_out_in_the_queue_is_refused() -> None:
+def test_an_order_whose_validity_ended_in_the_queue_is_refused() -> None:
     found = faults(valid_until=after(minutes=-1), made_at=after(hours=-1))
 
     assert found == [(Code.VALIDITY_BAD, "valid_until")]
 
 
-def test_zones_are_no_matter() -> None:
+def test_send_at_is_compared_across_time_zones() -> None:
     in_lagos = datetime.fromisoformat("2027-03-01T13:00:01+01:00")
     in_new_york = datetime.fromisoformat("2027-03-01T06:59:00-05:00")
 
@@ -94,15 +94,15 @@ def test_zones_are_no_matter() -> None:
     assert faults(send_at=in_new_york) == [(Code.SCHEDULE_PAST, "send_at")]
 
 
-def test_every_class_has_a_validity() -> None:
+def test_every_message_class_has_a_default_validity() -> None:
     assert set(VALIDITY) == set(MessageClass)
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_a_message_expires_when_its_sender_says_else_after_its_class_validity(message_class: MessageClass) -> None:
+def test_a_message_expires_at_valid_until_or_else_after_the_validity_of_its_class(message_class: MessageClass) -> None:
     assert expiry(message_class, NOW, after(minutes=1)) == after(minutes=1)
     assert expiry(message_class, NOW, None) == NOW + VALIDITY[message_class]
 
 
-def test_a_code_somebody_waits_for_is_worthless_soonest() -> None:
+def test_otp_messages_have_the_shortest_default_validity() -> None:
     assert VALIDITY[MessageClass.OTP] == min(VALIDITY.values())

@@ -11,12 +11,12 @@ from pipeline.rules.numbers.senders import choose, is_sender
     "word",
     ["ACME", "A", "Acme Bank", "7eleven", "AT&T", "a.b_c-d", "12345678A", "ABCDEFGHIJK"],
 )
-def test_up_to_eleven_letters_and_digits_are_a_sender(word: str) -> None:
+def test_up_to_eleven_letters_and_digits_are_a_valid_sender_id(word: str) -> None:
     assert is_sender(word)
 
 
 @pytest.mark.parametrize("word", ["811", "+123", "447911123456", "+2348012345678", "123456789012345"])
-def test_a_number_and_a_short_code_are_senders(word: str) -> None:
+def test_a_number_and_a_short_code_are_valid_sender_ids(word: str) -> None:
     assert is_sender(word)
 
 
@@ -42,12 +42,12 @@ def test_a_number_and_a_short_code_are_senders(word: str) -> None:
         pytest.param("1 2", id="digits and a blank"),
     ],
 )
-def test_anything_else_is_none(word: str) -> None:
+def test_any_other_text_is_not_a_valid_sender_id(word: str) -> None:
     assert not is_sender(word)
 
 
 @given(st.text())
-def test_a_sender_is_short_printable_ascii(word: str) -> None:
+def test_every_valid_sender_id_is_short_printable_ascii(word: str) -> None:
     assert not is_sender(word) or (word.isascii() and word.isprintable() and 1 <= len(word) <= 16)
 
 
@@ -70,7 +70,7 @@ EVERYWHERE, GERMAN, NORDIC = ("All", ()), ("German", ("DE",)), ("Nordic", ("NO",
         pytest.param((), [EVERYWHERE], "", "All", id="a number of no country, a sender of all"),
     ],
 )
-def test_the_sender_is_one_that_is_approved_where_it_goes(
+def test_the_sender_id_chosen_is_one_approved_for_the_recipient_s_country(
     wished: tuple[str, ...], approved: list[tuple[str, tuple[str, ...]]], country: str, chosen: str | None
 ) -> None:
     assert choose(wished, approved, country) == chosen

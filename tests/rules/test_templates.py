@@ -20,7 +20,7 @@ texts = st.lists(
 WEBEX = "Hello ${firstname},/nyour ${count} service is due by ${date}. Contact us on ${phone}."
 
 
-def test_the_sample_of_the_webex_page_is_filled_as_the_page_means_it() -> None:
+def test_the_example_of_the_webex_documentation_is_rendered_as_documented() -> None:
     shared = {"firstname": "user", "phone": "+447709873XXX"}
     each = [
         {"count": "first", "date": "15th Jan, 2025"},
@@ -35,7 +35,7 @@ def test_the_sample_of_the_webex_page_is_filled_as_the_page_means_it() -> None:
     ]
 
 
-def test_a_template_knows_its_names_once_each_in_order_of_appearance() -> None:
+def test_a_template_lists_its_merge_fields_once_in_order_of_appearance() -> None:
     assert templates.compile(WEBEX).names == ("firstname", "count", "date", "phone")
     assert templates.compile("${b} ${a} ${b}").names == ("b", "a")
     assert templates.compile("nothing to fill").names == ()
@@ -44,7 +44,7 @@ def test_a_template_knows_its_names_once_each_in_order_of_appearance() -> None:
 @pytest.mark.parametrize(
     "name", ["a", "firstName", "first_name", "first-name", "a.b", "1", "_", "-", ".", "prénom", "имя"]
 )
-def test_letters_digits_underscore_dash_and_dot_make_a_name(name: str) -> None:
+def test_a_merge_field_name_has_letters_digits_underscores_dashes_and_dots(name: str) -> None:
     template = templates.compile(f"<${{{name}}}>")
 
     assert template.names == (name,)
@@ -74,7 +74,7 @@ def test_letters_digits_underscore_dash_and_dot_make_a_name(name: str) -> None:
         "%s %(a)s {0} \\1",
     ],
 )
-def test_what_is_not_quite_a_field_is_text(text: str) -> None:
+def test_malformed_merge_fields_are_literal_text(text: str) -> None:
     template = templates.compile(text)
 
     assert template.names == ()
@@ -85,17 +85,17 @@ def test_what_is_not_quite_a_field_is_text(text: str) -> None:
     ("text", "filled"),
     [("$${a}", "$1"), ("${${a}}", "${1}"), ("${a}${a}", "11"), ("${a}}", "1}"), ("${b${a}", "${b1"), ("${a}$", "1$")],
 )
-def test_a_field_is_found_among_stray_dollars_and_braces(text: str, filled: str) -> None:
+def test_a_merge_field_is_found_among_stray_dollars_and_braces(text: str, filled: str) -> None:
     assert render(templates.compile(text), {"a": "1"}, {}) == filled
 
 
-def test_a_recipients_own_field_wins_even_when_it_is_empty() -> None:
+def test_a_recipient_s_own_value_takes_precedence_even_when_it_is_empty() -> None:
     template = templates.compile("Hi ${name}!")
 
     assert render_all(template, {"name": "all"}, [{"name": "Ada"}, {}, {"name": ""}]) == ["Hi Ada!", "Hi all!", "Hi !"]
 
 
-def test_missing_names_are_told_in_order_and_the_others_are_filled() -> None:
+def test_missing_merge_fields_are_returned_in_order_and_other_recipients_are_rendered() -> None:
     template = templates.compile("${a} ${b} ${c} ${b}")
 
     filled = render_all(template, {"a": "1"}, [{"b": "2", "c": "3"}, {}, {"c": "3"}])
@@ -109,35 +109,35 @@ def test_a_dotted_name_is_a_key_and_never_a_path() -> None:
 
 
 @pytest.mark.parametrize("value", ["${b}", "${a}", "$", "{0}", "%s", "\\1", "\\g<0>", "{{b}}"])
-def test_a_value_is_never_looked_into(value: str) -> None:
+def test_merge_fields_within_a_value_are_not_evaluated(value: str) -> None:
     assert render(templates.compile("${a}|${b}"), {"b": "no"}, {"a": value}) == f"{value}|no"
 
 
-def test_unknown_fields_stand_when_each_is_filled_with_its_own_spelling() -> None:
+def test_unknown_merge_fields_stay_when_each_defaults_to_its_own_spelling() -> None:
     template = templates.compile("Hi ${name}, ${what}?")
     standing = {name: f"${{{name}}}" for name in template.names}
 
     assert render(template, standing, {"name": "Ada"}) == "Hi Ada, ${what}?"
 
 
-def test_values_lose_control_characters_and_keep_breaks_tabs_and_form_feeds() -> None:
+def test_control_characters_are_removed_from_values_except_line_breaks_tabs_and_form_feeds() -> None:
     every = "".join(chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cc")
 
     assert render(templates.compile("${a}"), {}, {"a": f"x{every}y"}) == "x\t\n\f\ry"
     assert render(templates.compile("${a}"), {"a": f"x{every}y"}, {}) == "x\t\n\f\ry"
 
 
-def test_the_templates_own_control_characters_stay() -> None:
+def test_control_characters_of_the_template_itself_are_kept() -> None:
     assert render(templates.compile("\x07${a}\x1b"), {}, {"a": "\x07"}) == "\x07\x1b"
 
 
-def test_joiners_and_blanks_of_other_scripts_are_no_control_characters() -> None:
+def test_joiners_and_spaces_of_other_scripts_are_kept_in_values() -> None:
     value = "👩\u200d👧 \u00a0\u200f\u2028 नमस्\u200dते"
 
     assert render(templates.compile("${a}"), {}, {"a": value}) == value
 
 
-def test_a_text_over_the_limit_is_cut_one_past_it() -> None:
+def test_a_rendered_text_over_the_limit_is_cut_one_character_past_it() -> None:
     template = templates.compile("${a}${a}")
 
     filled = render_all(template, {}, [{"a": "x" * 8}, {"a": "x" * 5}, {"a": "x" * 9000}], longest=10)
@@ -145,7 +145,7 @@ def test_a_text_over_the_limit_is_cut_one_past_it() -> None:
     assert filled == ["x" * 11, "x" * 10, "x" * 11]
 
 
-def test_one_template_serves_any_number_of_recipients() -> None:
+def test_a_template_is_rendered_for_any_number_of_recipients() -> None:
     template = templates.compile("${n}")
 
     assert render_all(template, {}, ({"n": str(n)} for n in range(1000))) == [str(n) for n in range(1000)]
@@ -154,7 +154,9 @@ def test_one_template_serves_any_number_of_recipients() -> None:
 
 @given(texts, st.dictionaries(names, values), st.dictionaries(names, values))
 @unhurried
-def test_rendering_is_one_replacement_of_every_field(text: str, shared: dict[str, str], own: dict[str, str]) -> None:
+def test_rendering_replaces_every_merge_field_in_one_pass(
+    text: str, shared: dict[str, str], own: dict[str, str]
+) -> None:
     fields = shared | own
     wanted = dict.fromkeys(re.findall(r"\$\{([\w.\-]+)\}", text))
     missing = tuple(name for name in wanted if name not in fields)

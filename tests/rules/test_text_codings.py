@@ -30,12 +30,14 @@ CODED = {
 
 
 @pytest.mark.parametrize(("octets", "coding", "text"), CODED.values(), ids=CODED)
-def test_a_text_is_read_in_the_coding_it_has(octets: bytes, coding: str, text: str) -> None:
+def test_a_text_is_decoded_by_its_actual_coding_whatever_coding_is_stated(
+    octets: bytes, coding: str, text: str
+) -> None:
     assert decode(octets, coding) == text
 
 
 @given(st.binary(max_size=400), st.sampled_from([GSM7, UCS2, OCTETS, "ascii", "shift_jis", "iso2022_jp"]))
-def test_any_octets_are_read_without_a_fault(octets: bytes, coding: str) -> None:
+def test_any_octets_are_decoded_to_storable_text(octets: bytes, coding: str) -> None:
     text = decode(octets, coding)
 
     text.encode()

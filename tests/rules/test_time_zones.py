@@ -23,24 +23,24 @@ WHOLE = {country: {zone.key for zone in zones_of("+0", country)} for country in 
 
 
 @pytest.mark.parametrize(("phone", "country", "names"), KNOWN.values(), ids=KNOWN)
-def test_a_number_is_in_its_zones(phone: str, country: str, names: set[str]) -> None:
+def test_a_number_has_the_time_zones_of_its_prefix_or_country(phone: str, country: str, names: set[str]) -> None:
     assert {zone.key for zone in zones_of(phone, country)} == names
 
 
-def test_an_area_code_that_nobody_knows_may_be_anywhere_in_its_country() -> None:
+def test_a_number_with_an_unknown_area_code_has_all_time_zones_of_its_country() -> None:
     names = {zone.key for zone in zones_of("+15551234567", "US")}
 
     assert {"America/New_York", "America/Los_Angeles", "Pacific/Honolulu"} <= names
     assert "America/Barbados" not in names
 
 
-def test_every_country_of_the_library_has_a_zone_that_this_machine_knows() -> None:
+def test_every_country_of_the_library_has_a_time_zone_known_to_this_machine() -> None:
     regions = {each for some in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.values() for each in some} - {"001"}
 
     assert [region for region in sorted(regions) if zones_of("+0", region) == (NOWHERE,)] == []
 
 
-def test_where_a_country_has_several_zones_the_digits_say_what_the_library_says() -> None:
+def test_in_countries_with_several_time_zones_a_prefix_has_the_zones_of_the_library() -> None:
     tzdata = pytest.importorskip("phonenumbers.tzdata", reason="the full phonenumbers has it")
     countries = {"55": "BR", "52": "MX", "61": "AU", "7": "RU", "62": "ID"}
 

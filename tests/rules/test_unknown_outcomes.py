@@ -46,7 +46,7 @@ def asked(**fields: Any) -> UnknownCase:
     ],
     ids=lambda value: str(value) if not isinstance(value, dict) else "",
 )
-def test_a_doubt_takes_the_course_of_its_carrier_and_class(
+def test_the_action_for_an_unknown_outcome_depends_on_the_carrier_s_ability_the_class_and_the_age(
     ability: UnknownAbility, message_class: MessageClass, by_age: dict[float, UnknownAction]
 ) -> None:
     found = {
@@ -67,7 +67,7 @@ def test_a_doubt_takes_the_course_of_its_carrier_and_class(
         (Outcome.NOT_WRITTEN, ELSEWHERE, UnknownAction.EXPIRE),
     ],
 )
-def test_a_late_word_settles_it_at_once(
+def test_a_late_answer_resolves_an_unknown_outcome_at_once(
     late: Outcome, in_time: UnknownAction, too_late: UnknownAction, ability: UnknownAbility, message_class: MessageClass
 ) -> None:
     question = asked(late=late, ability=ability, message_class=message_class)
@@ -80,7 +80,7 @@ def test_a_late_word_settles_it_at_once(
     ("ability", "expected"), [(BLIND, LEAVE), (QUERYABLE, ASK), (DEDUPES, LEAVE)], ids=["blind", "queryable", "dedupes"]
 )
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_nothing_is_sent_of_what_is_worth_nothing(
+def test_a_message_of_unknown_outcome_is_not_resent_after_its_validity(
     ability: UnknownAbility, message_class: MessageClass, expected: UnknownAction
 ) -> None:
     question = asked(ability=ability, message_class=message_class, window=1e6, age=700, left=0)
@@ -89,7 +89,9 @@ def test_nothing_is_sent_of_what_is_worth_nothing(
 
 
 @pytest.mark.parametrize(("repeats", "rest", "expected"), [(1, 3.9, WAIT), (1, 4, SAME), (3, 15, WAIT), (3, 16, SAME)])
-def test_the_same_carrier_is_tried_ever_more_rarely(repeats: int, rest: float, expected: UnknownAction) -> None:
+def test_resends_to_a_deduplicating_carrier_are_spaced_exponentially(
+    repeats: int, rest: float, expected: UnknownAction
+) -> None:
     question = asked(ability=DEDUPES, window=300, age=60, rest=rest, repeats=repeats)
 
     assert action(question, TIMEOUT) is expected
@@ -109,7 +111,7 @@ questions = st.builds(
 
 
 @given(questions)
-def test_a_campaign_goes_elsewhere_only_when_its_carrier_never_had_it(question: UnknownCase) -> None:
+def test_a_bulk_message_goes_to_another_carrier_only_after_a_late_refusal(question: UnknownCase) -> None:
     question = replace(question, message_class=MessageClass.BULK)
 
     went = action(question, TIMEOUT) is ELSEWHERE
@@ -118,14 +120,16 @@ def test_a_campaign_goes_elsewhere_only_when_its_carrier_never_had_it(question: 
 
 
 @given(questions)
-def test_nothing_goes_out_after_its_time(question: UnknownCase) -> None:
+def test_no_message_of_unknown_outcome_is_resent_after_its_validity(question: UnknownCase) -> None:
     question = replace(question, left=-abs(question.left))
 
     assert action(question, TIMEOUT) not in (SAME, ELSEWHERE)
 
 
 @given(questions, st.integers(0, 1000))
-def test_a_doubt_is_looked_at_again_before_it_may_go_elsewhere(question: UnknownCase, looks: int) -> None:
+def test_an_unknown_outcome_is_checked_again_no_later_than_its_timeout_and_validity(
+    question: UnknownCase, looks: int
+) -> None:
     wait = pause(question, TIMEOUT, looks)
 
     assert 0 < wait <= 1280

@@ -23,7 +23,7 @@ INSIDE = replace(PUBLIC, networks=(ip_network("10.1.0.0/16"), ip_network("fd00:1
         "https://example.org./",
     ],
 )
-def test_a_public_https_url_is_fine(url: str) -> None:
+def test_a_public_https_url_is_accepted(url: str) -> None:
     assert fault(url, PUBLIC) is None
 
 
@@ -83,7 +83,7 @@ def test_a_public_https_url_is_fine(url: str) -> None:
         "https://example.org/" + "x" * 2048,
     ],
 )
-def test_a_url_that_leads_astray_is_refused_in_words(url: str) -> None:
+def test_an_unsafe_webhook_url_is_refused_with_a_reason(url: str) -> None:
     words = fault(url, PUBLIC)
 
     assert words
@@ -150,19 +150,19 @@ def test_a_public_address_may_be_called_over_tls_only(address: str) -> None:
         "127.1",
     ],
 )
-def test_an_address_that_is_not_public_may_not(address: str) -> None:
+def test_an_address_that_is_not_public_may_not_be_called(address: str) -> None:
     assert not may_be_called(address, 443, PUBLIC, tls=True)
 
 
 @pytest.mark.parametrize(
     "url", ["http://10.1.2.3:9000/x", "http://[::ffff:10.1.2.3]/", "https://[fd00:1::5]/", "http://billing.internal/"]
 )
-def test_an_operator_may_allow_networks_of_his_own(url: str) -> None:
+def test_an_operator_may_allow_private_networks(url: str) -> None:
     assert fault(url, INSIDE) is None
     assert fault(url, PUBLIC)
 
 
-def test_an_allowed_network_lets_nobody_reach_another() -> None:
+def test_an_allowed_network_does_not_allow_another_network() -> None:
     assert may_be_called("10.1.2.3", 9000, INSIDE, tls=False)
     assert may_be_called("fd00:1::5", 9000, INSIDE, tls=False)
     assert not may_be_called("10.2.0.1", 443, INSIDE, tls=True)
@@ -170,7 +170,7 @@ def test_an_allowed_network_lets_nobody_reach_another() -> None:
     assert fault("https://10.2.0.1/", INSIDE)
 
 
-def test_settings_become_a_reach() -> None:
+def test_allowed_addresses_are_parsed_from_the_settings() -> None:
     assert parse_allowed(["10.1.0.0/16"], [443], plain=True) == AllowedAddresses(
         (ip_network("10.1.0.0/16"),), frozenset({443}), True
     )

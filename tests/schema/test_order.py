@@ -37,14 +37,14 @@ def without(*names: str) -> dict[str, Any]:
 # What is taken -------------------------------------------------------------------------------------------------
 
 
-def test_an_order_needs_an_account_a_sender_a_text_and_a_recipient() -> None:
+def test_an_order_with_account_sender_text_and_recipient_is_accepted_with_defaults() -> None:
     order = read(json.dumps(PLAIN))
 
     assert order == Order(account="acme", sender="ACME", body="Hello", recipients=[{"to": "+2348012345678"}])
     assert (order.message_class, order.test, order.send_at) == (MessageClass.TRANSACTIONAL, False, None)
 
 
-def test_everything_an_order_may_say_is_taken() -> None:
+def test_an_order_with_all_fields_is_accepted() -> None:
     full = {
         "account": "acme",
         "sender": "ACME",
@@ -67,7 +67,7 @@ def test_everything_an_order_may_say_is_taken() -> None:
     assert order.recipients[0].correlation_id == "order 7"
 
 
-def test_an_order_comes_back_from_json_as_it_was() -> None:
+def test_an_order_is_read_back_from_its_json_unchanged() -> None:
     order = Order.model_validate(PLAIN | {"class": "bulk", "send_at": "2027-03-01T09:00:00+01:00", "merge": {"a": "é"}})
 
     assert read(order.model_dump_json(by_alias=True)) == order
@@ -84,21 +84,21 @@ def test_an_order_comes_back_from_json_as_it_was() -> None:
     ],
     ids=str,
 )
-def test_a_moment_is_written_in_iso_8601_or_is_a_datetime(moment: Any) -> None:
+def test_a_time_is_accepted_in_iso_8601_or_as_a_datetime(moment: Any) -> None:
     order = read(PLAIN | {"send_at": moment})
 
     assert isinstance(order, Order)
     assert order.send_at == datetime(2027, 3, 1, 8, tzinfo=UTC)
 
 
-def test_a_moment_that_is_none_is_told_how_to_write_it() -> None:
+def test_the_refusal_of_an_invalid_time_states_the_expected_format() -> None:
     [refusal] = cast("list[Refusal]", read(PLAIN | {"send_at": 1803891600}))
 
     assert refusal.message.startswith("must be an ISO 8601 date and time with its zone")
 
 
 @pytest.mark.parametrize("count", [1, 2, MAX_RECIPIENTS])
-def test_an_order_takes_up_to_ten_thousand_recipients(count: int) -> None:
+def test_an_order_may_have_up_to_ten_thousand_recipients(count: int) -> None:
     order = read(PLAIN | to(*["+2348012345678"] * count))
 
     assert isinstance(order, Order)
@@ -108,7 +108,7 @@ def test_an_order_takes_up_to_ten_thousand_recipients(count: int) -> None:
 @pytest.mark.parametrize(
     "text", ["Grüße", "Ваш код", "👩‍👩‍👧", "tab\tand\nlines\r\n", "\x1b[31m", "\uffff", "\u202e", "x" * 1600]
 )
-def test_any_text_is_taken(text: str) -> None:
+def test_any_storable_text_is_accepted_as_body_and_merge_value(text: str) -> None:
     order = read(json.dumps(PLAIN | {"body": text, "merge": {"name": text}}))
 
     assert isinstance(order, Order)
@@ -225,11 +225,13 @@ def test_any_text_is_taken(text: str) -> None:
         ),
     ],
 )
-def test_each_fault_is_told_with_its_field(order: dict[str, Any], expected: list[tuple[Code, str | None]]) -> None:
+def test_each_error_of_an_order_is_a_refusal_with_its_code_and_field(
+    order: dict[str, Any], expected: list[tuple[Code, str | None]]
+) -> None:
     assert faults(order) == expected
 
 
-def test_ten_thousand_and_one_recipients_are_too_many() -> None:
+def test_an_order_with_more_than_ten_thousand_recipients_is_refused() -> None:
     found = read(PLAIN | to(*["+2348012345678"] * (MAX_RECIPIENTS + 1)))
 
     assert isinstance(found, list)
@@ -237,7 +239,7 @@ def test_ten_thousand_and_one_recipients_are_too_many() -> None:
     assert "10000" in found[0].message
 
 
-def test_a_recipients_fault_names_the_recipient() -> None:
+def test_the_refusal_of_a_recipient_has_its_index() -> None:
     found = read(PLAIN | {"recipients": [{"to": "+1"}, {"to": "+2"}, {"to": None}]})
 
     assert isinstance(found, list)
@@ -261,7 +263,7 @@ def test_a_recipients_fault_names_the_recipient() -> None:
         pytest.param([PLAIN], Code.INVALID_FIELD, id="a list of orders"),
     ],
 )
-def test_what_is_no_order_at_all_is_refused(payload: Any, code: Code) -> None:
+def test_a_payload_that_is_not_a_json_object_is_refused(payload: Any, code: Code) -> None:
     found = read(payload)
 
     assert isinstance(found, list)
@@ -270,7 +272,7 @@ def test_what_is_no_order_at_all_is_refused(payload: Any, code: Code) -> None:
 
 @pytest.mark.parametrize("field", ["account", "sender", "template", "idempotency_key"])
 @pytest.mark.parametrize("control", ["\x00", "\n", "\r", "\t", "\x1b", "\x7f"], ids=ascii)
-def test_a_name_or_reference_has_no_control_characters(field: str, control: str) -> None:
+def test_control_characters_in_a_name_or_key_are_refused(field: str, control: str) -> None:
     order = (without("body") if field == "template" else PLAIN) | {field: f"a{control}b"}
 
     assert faults(order) == [(Code.INVALID_FIELD, field)]
@@ -278,7 +280,7 @@ def test_a_name_or_reference_has_no_control_characters(field: str, control: str)
 
 
 @pytest.mark.parametrize("control", ["\x00", "\n", "\x1b"], ids=ascii)
-def test_a_correlation_id_has_no_control_characters(control: str) -> None:
+def test_control_characters_in_a_correlation_id_are_refused(control: str) -> None:
     order = PLAIN | to("+1", correlation_id=f"a{control}b")
 
     assert faults(order) == [(Code.INVALID_FIELD, "recipients[0].correlation_id")]
@@ -299,7 +301,7 @@ def test_a_correlation_id_has_no_control_characters(control: str) -> None:
         pytest.param(to("+1", correlation_id="?"), "recipients[0].correlation_id", id="correlation id"),
     ],
 )
-def test_text_that_nobody_can_store_is_refused_by_its_field(
+def test_text_with_nul_or_lone_surrogates_is_refused_with_its_field(
     order: dict[str, Any], field: str, unspeakable: str
 ) -> None:
     written = json.loads(json.dumps(PLAIN | order).replace('"?"', json.dumps(unspeakable)))
@@ -321,7 +323,7 @@ def test_text_that_nobody_can_store_is_refused_by_its_field(
         pytest.param({"recipients": [{"to": "+1", "merge": {"?": "x"}}]}, id="a recipient's merge name"),
     ],
 )
-def test_a_field_whose_name_nobody_can_store_is_refused_in_words_that_can_be(
+def test_a_field_name_that_cannot_be_stored_is_refused_with_a_message_that_can(
     fields: dict[str, Any], unspeakable: str
 ) -> None:
     written = json.loads(json.dumps(PLAIN | fields).replace('"?"', json.dumps(unspeakable)))
@@ -348,7 +350,7 @@ anything = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*Order.model_fields, "class", "\ud800", "x"]), anything, max_size=8))
-def test_whatever_a_stranger_sends_is_an_order_or_refused(sent: dict[str, Any]) -> None:
+def test_any_input_is_read_as_an_order_or_refused(sent: dict[str, Any]) -> None:
     found = read(PLAIN | sent)
 
     if isinstance(found, Order):
@@ -366,7 +368,7 @@ def test_a_refusal_repeats_no_text_and_no_number() -> None:
     assert not any("secret" in each.message or "+234801" in each.message for each in found)
 
 
-def test_a_number_that_is_none_is_left_to_be_refused_alone() -> None:
+def test_an_invalid_phone_number_does_not_refuse_the_whole_order() -> None:
     order = read(PLAIN | to("", "9" * 65, "+234\x00", "not a number", "+2348012345678"))
 
     assert isinstance(order, Order)
@@ -375,7 +377,7 @@ def test_a_number_that_is_none_is_left_to_be_refused_alone() -> None:
 # The schema for producers --------------------------------------------------------------------------------------
 
 
-def test_the_schema_says_what_is_needed_and_that_nothing_else_is_taken() -> None:
+def test_the_json_schema_lists_required_fields_and_forbids_additional_ones() -> None:
     schema = json.loads(json_schema())
 
     assert schema["required"] == ["account", "sender", "recipients"]
@@ -386,7 +388,7 @@ def test_the_schema_says_what_is_needed_and_that_nothing_else_is_taken() -> None
     assert schema["$defs"]["Recipient"]["required"] == ["to"]
 
 
-def test_every_reference_in_the_schema_leads_somewhere() -> None:
+def test_every_ref_in_the_json_schema_has_its_definition() -> None:
     schema = json.loads(json_schema())
 
     references = set(_references(schema))
@@ -401,20 +403,20 @@ def _references(node: Any) -> list[str]:
     return [each for value in node for each in _references(value)] if isinstance(node, list) else []
 
 
-def test_the_schema_is_the_same_at_every_asking_its_keys_in_order() -> None:
+def test_the_json_schema_is_deterministic_and_has_sorted_keys() -> None:
     first = json_schema()
 
     assert json_schema() == first
     assert json.dumps(json.loads(first), indent=2, sort_keys=True) == first
 
 
-def test_the_published_schema_is_the_one_in_force() -> None:
+def test_the_json_schema_in_docs_is_current() -> None:
     published = Path(__file__).parents[2] / "docs/order.schema.json"
 
     assert published.read_text("utf-8") == json_schema() + "\n"
 
 
-def test_no_producer_s_order_passes_for_the_answer_to_a_handset() -> None:
+def test_an_order_of_a_producer_cannot_have_the_origin_of_an_automatic_reply() -> None:
     """It would be held up by no night and by no opt-out."""
     assert faults(PLAIN | {"door": "reply"}) == [(Code.INVALID_FIELD, "door")]
     assert isinstance(read(PLAIN | {"door": "shop"}), Order)

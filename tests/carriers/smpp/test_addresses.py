@@ -20,23 +20,25 @@ from pipeline.errors import ConfigurationError
         ("+12345678", b"\x01\x0112345678\0"),
     ],
 )
-def test_a_sender_has_the_type_of_its_kind(sender: str, written: bytes) -> None:
+def test_ton_and_npi_of_a_sender_depend_on_whether_it_is_alphanumeric_a_short_code_or_a_number(
+    sender: str, written: bytes
+) -> None:
     assert source(AddressPlan(), sender) == written
 
 
-def test_a_recipient_is_a_number_without_its_plus() -> None:
+def test_a_destination_addr_is_written_without_its_plus_unless_the_address_plan_keeps_it() -> None:
     assert destination(AddressPlan(), "+31612345678") == b"\x01\x0131612345678\0"
     assert destination(AddressPlan(destination=(0, 1), plus=True), "+31612345678") == b"\x00\x01+31612345678\0"
 
 
 @pytest.mark.parametrize("sender", ["", "TwelveLetter", "Twelve[[]]xx", "bad\0", "bad\r\n", "Дом"])
-def test_a_sender_that_no_handset_could_show_is_refused(sender: str) -> None:
+def test_an_invalid_source_addr_is_refused(sender: str) -> None:
     with pytest.raises(ValueError, match="source_addr must"):
         source(AddressPlan(), sender)
 
 
 @pytest.mark.parametrize("number", ["", "+", "316a", "+316\0", "٣١٦", "1" * 21])
-def test_a_recipient_that_is_no_number_is_refused(number: str) -> None:
+def test_a_destination_addr_that_is_not_a_number_is_refused(number: str) -> None:
     with pytest.raises(ValueError, match="destination_addr must"):
         destination(AddressPlan(), number)
 
@@ -56,18 +58,22 @@ def test_a_recipient_that_is_no_number_is_refused(number: str) -> None:
         (1, "no number", "no number"),
     ],
 )
-def test_who_wrote_is_told_as_e164_where_it_is_one(ton: int, digits: str, reported: str) -> None:
+def test_the_source_addr_of_an_mo_message_is_converted_to_e164_if_it_is_an_international_number(
+    ton: int, digits: str, reported: str
+) -> None:
     assert phone(ton, digits) == reported
 
 
 @pytest.mark.parametrize(
     ("ton", "digits", "reported"), [(1, "31612345678", "+31612345678"), (3, "60555", "60555"), (1, "60555", "60555")]
 )
-def test_what_was_written_to_is_a_number_or_a_short_code(ton: int, digits: str, reported: str) -> None:
+def test_the_destination_addr_of_an_mo_message_is_read_as_a_number_or_a_short_code(
+    ton: int, digits: str, reported: str
+) -> None:
     assert service(ton, digits) == reported
 
 
-def test_settings_say_how_addresses_are_written() -> None:
+def test_an_address_plan_is_read_from_a_carrier_s_settings() -> None:
     options = SettingReader("acme", {"short_code_ton": 6, "number_npi": 8, "short_code_digits": 5, "plus": True})
 
     plan = addresses.read(options)

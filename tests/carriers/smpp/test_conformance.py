@@ -75,7 +75,7 @@ class TestSmpp(Conformance):
     REFUSED = ("refuse:0x0b", "ESME_RINVDSTADR")
     REFUSED_FOR_NOW = ("refuse_transient:RSUBMITFAIL", "ESME_RSUBMITFAIL")
 
-    def test_one_parcel_s_fate_is_not_its_neighbour_s(self, rig: Bound) -> None:  # type: ignore[override]
+    def test_the_outcome_of_one_parcel_does_not_affect_the_others_of_its_call(self, rig: Bound) -> None:  # type: ignore[override]
         """One connection carries them all: what breaks it leaves unknown what is in flight, and nothing else."""
         words = {
             ending: "slow:0.1" if scripted is ScriptedOutcome.SLOW else scripted.value
@@ -96,7 +96,7 @@ class TestSmpp(Conformance):
 
         assert [attempt.outcome for attempt in attempts] == [EXPECTED[ENDINGS[each.to[-4:]]] for each in parcels]
 
-    def test_a_carrier_is_used_again_and_again(self, rig: Bound) -> None:  # type: ignore[override]
+    def test_a_carrier_can_be_used_for_several_calls_even_after_a_reset_connection(self, rig: Bound) -> None:  # type: ignore[override]
         carrier = rig.carrier({"numbers": {"9": "reset"}}, window=1)
 
         rounds = [carrier.send([parcel(), parcel(to="+4917012345679"), parcel()]) for _ in range(5)]
@@ -106,7 +106,7 @@ class TestSmpp(Conformance):
         assert len(rig.log()) == 15
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-    def test_a_text_arrives_intact(self, rig: Bound, body: str) -> None:  # type: ignore[override]
+    def test_the_carrier_receives_the_text_intact(self, rig: Bound, body: str) -> None:  # type: ignore[override]
         [measured] = measure([body])
 
         [attempt] = rig.carrier().send([parcel(body, encoding=measured.encoding, segments=measured.segments)])
@@ -121,7 +121,9 @@ class TestSmpp(Conformance):
 @pytest.mark.parametrize("form", ["udh8", "udh16", "sar", "payload"])
 @pytest.mark.parametrize("alphabet", ["gsm7", "gsm7_packed", "latin1"])
 @pytest.mark.parametrize("body", ["Grüße [x] " * 40, "буквы " * 60], ids=["western", "cyrillic"])
-def test_a_long_message_arrives_intact_in_each_form(rig: Bound, form: str, alphabet: str, body: str) -> None:
+def test_the_smsc_receives_a_long_message_intact_in_each_form_of_concatenation_and_alphabet(
+    rig: Bound, form: str, alphabet: str, body: str
+) -> None:
     [measured] = measure([body])
     carrier = rig.carrier({"smpp": {"alphabet": alphabet}}, long=form, alphabet=alphabet)
     given = parcel(body, encoding=measured.encoding, segments=measured.segments)
@@ -134,7 +136,7 @@ def test_a_long_message_arrives_intact_in_each_form(rig: Bound, form: str, alpha
     assert (line["ref"], line["body_hash"]) == (str(given.ref), sha256(body.encode()).hexdigest())
 
 
-def test_a_mixture_of_faults_has_the_outcomes_that_the_oracle_knows(rig: Bound) -> None:
+def test_each_attempt_agrees_with_the_simulator_s_log_when_faults_are_mixed(rig: Bound) -> None:
     script = {"seed": 7, "silent": 0.01, "refuse:0x0b": 0.02, "refuse_transient": 0.02, "nack": 0.01, "reset": 0.003}
     carrier = rig.carrier(script, binds=2, window=10, deadline=3 * SOON, call_deadline=60, reconnect_pause=0.01)
     attempts: list[Attempt] = []
@@ -167,7 +169,7 @@ def test_a_mixture_of_faults_has_the_outcomes_that_the_oracle_knows(rig: Bound) 
 
 
 @pytest.mark.parametrize("made", ["text", "tlv", "both"])
-def test_receipts_come_back_to_their_messages(rig: Bound, made: str) -> None:
+def test_each_receipt_has_the_message_id_of_its_submit_sm_resp(rig: Bound, made: str) -> None:
     events: list[CarrierEvents] = []
     script = {
         "smpp": {"receipts": made, "ids": "hex", "receipt_ids": "padded"},
@@ -189,7 +191,7 @@ def test_receipts_come_back_to_their_messages(rig: Bound, made: str) -> None:
     assert final == {ids[0]: ReceiptVerdict.FAILED, ids[2]: ReceiptVerdict.DELIVERED}
 
 
-def test_query_sm_finds_what_was_taken(rig: Bound) -> None:
+def test_query_sm_reports_an_accepted_message_as_accepted_and_an_unknown_id_as_unknown(rig: Bound) -> None:
     carrier = rig.carrier(doubt="queryable")
     given = parcel()
     [attempt] = carrier.send([given])

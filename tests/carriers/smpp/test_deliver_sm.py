@@ -46,7 +46,7 @@ def read(
     return receipt(deliver_sm_options or DeliverSmOptions(), "acme", message(text, esm_class, tlvs))
 
 
-def test_a_receipt_is_read_whole() -> None:
+def test_all_fields_of_a_receipt_are_read() -> None:
     reported = read(USUAL)
 
     assert reported == Receipt(
@@ -156,7 +156,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_receipts_are_read_as_smscs_write_them(variant: str) -> None:
+def test_a_receipt_is_read_in_each_format_that_smscs_write(variant: str) -> None:
     text, carrier_ref, verdict, code, at = VARIANTS[variant]
 
     reported = read(text)
@@ -164,11 +164,11 @@ def test_receipts_are_read_as_smscs_write_them(variant: str) -> None:
     assert (reported.carrier_ref, reported.verdict, reported.code, reported.at) == (carrier_ref, verdict, code, at)
 
 
-def test_the_quick_way_and_the_slow_way_read_the_same() -> None:
+def test_the_fast_and_the_general_receipt_parser_read_the_same_fields() -> None:
     assert receipt_text_parser.read(USUAL) == receipt_text_parser.fields(message(USUAL))
 
 
-def test_a_receipt_in_ucs_2_is_read() -> None:
+def test_a_receipt_with_its_text_in_ucs_2_is_read() -> None:
     [reported] = handle(DeliverSmOptions(), "acme", message(USUAL.encode("utf-16-be"), data_coding=8)).receipts
 
     assert (reported.carrier_ref, reported.verdict) == ("0123456789", ReceiptVerdict.DELIVERED)
@@ -211,7 +211,7 @@ CODINGS = {
 
 
 @pytest.mark.parametrize(("octets", "data_coding", "esm_class", "tlvs"), CODINGS.values(), ids=CODINGS)
-def test_a_receipt_is_read_in_whatever_coding_it_comes(
+def test_a_receipt_is_read_in_any_coding_whatever_its_data_coding_states(
     octets: bytes, data_coding: int, esm_class: int, tlvs: bytes
 ) -> None:
     reported = receipt(DeliverSmOptions(), "acme", message(octets, esm_class, tlvs, data_coding))
@@ -225,7 +225,7 @@ def test_a_receipt_is_read_in_whatever_coding_it_comes(
     assert reported.raw.isascii()
 
 
-def test_the_declared_coding_goes_before_the_others() -> None:
+def test_a_receipt_is_decoded_by_its_data_coding_before_other_codings_are_tried() -> None:
     # in UCS-2 two letters of the message's text look like a field of ASCII
     text = "id:abc stat:UNDELIV err:001 text:" + b"id:forged stat:DELIVRD ".decode("utf-16-be", "ignore")
 
@@ -249,7 +249,7 @@ STATES_SPELT = {
 
 
 @pytest.mark.parametrize(("word", "verdict"), STATES_SPELT.items())
-def test_a_state_is_known_however_it_is_spelt(word: str, verdict: ReceiptVerdict) -> None:
+def test_a_receipt_state_is_recognised_in_each_spelling(word: str, verdict: ReceiptVerdict) -> None:
     noted: list[Diagnostic] = []
 
     [reported] = handle(DeliverSmOptions(), "acme", message(f"id:abc stat:{word} err:000"), noted.append).receipts
@@ -257,7 +257,7 @@ def test_a_state_is_known_however_it_is_spelt(word: str, verdict: ReceiptVerdict
     assert (reported.verdict, noted) == (verdict, [])
 
 
-def test_an_operator_may_say_what_a_state_means_and_one_that_nobody_knows_is_remarked() -> None:
+def test_receipt_states_sets_what_a_state_means_and_an_unknown_state_is_pending_with_a_diagnostic() -> None:
     deliver_sm_options = deliver_sm_parser.read(
         SettingReader("acme", {"receipt_states": {"TELEPORTD": "delivered", "ACCEPTD": "delivered"}})
     )
@@ -275,7 +275,7 @@ def test_an_operator_may_say_what_a_state_means_and_one_that_nobody_knows_is_rem
         deliver_sm_parser.read(SettingReader("acme", {"receipt_states": {"TELEPORTD": "gone"}}))
 
 
-def test_the_network_s_code_goes_before_the_smsc_s_and_either_may_be_retryable() -> None:
+def test_network_error_code_precedes_the_err_field_and_either_code_may_be_retryable() -> None:
     tlvs = pdu.tlv(Tag.NETWORK_ERROR_CODE, b"\3\0\x1b")
     deliver_sm_options = deliver_sm_parser.read(SettingReader("acme", {"retryable_codes": "011"}))
 
@@ -287,14 +287,14 @@ def test_the_network_s_code_goes_before_the_smsc_s_and_either_may_be_retryable()
     assert read("id:abc stat:UNDELIV", tlvs=pdu.tlv(Tag.NETWORK_ERROR_CODE, b"021")).code == "021"
 
 
-def test_a_message_state_in_a_digit_is_one() -> None:
+def test_a_message_state_tlv_with_an_ascii_digit_is_read() -> None:
     assert read("id:abc", tlvs=pdu.tlv(Tag.MESSAGE_STATE, b"2\0"[:1])).verdict is ReceiptVerdict.DELIVERED
 
 
 AS_TEXT = "id:abc stat:DELIVRD err:000"
 
 
-def test_a_message_that_reads_like_a_receipt_is_one_where_the_operator_says_so() -> None:
+def test_a_suspected_receipt_is_read_as_a_receipt_only_with_receipts_by_text() -> None:
     by_text = deliver_sm_parser.read(SettingReader("acme", {"receipts_by_text": True}))
     noted: list[Diagnostic] = []
 
@@ -308,11 +308,11 @@ def test_a_message_that_reads_like_a_receipt_is_one_where_the_operator_says_so()
     assert noted == [Diagnostic.RECEIPT_AS_TEXT]
 
 
-def test_each_remark_has_its_words() -> None:
+def test_each_diagnostic_has_a_description() -> None:
     assert set(REMARKS) == set(Diagnostic)
 
 
-def test_parameters_go_before_the_text() -> None:
+def test_tlvs_of_a_receipt_take_precedence_over_its_text() -> None:
     tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"38601fa\0") + pdu.tlv(Tag.MESSAGE_STATE, bytes([MessageState.EXPIRED]))
 
     reported = read(USUAL, tlvs=tlvs)
@@ -321,7 +321,7 @@ def test_parameters_go_before_the_text() -> None:
     assert reported.raw.endswith("err:000 receipted_message_id:3338363031666100 message_state:03")
 
 
-def test_a_receipt_may_consist_of_parameters_alone() -> None:
+def test_a_receipt_may_consist_of_tlvs_only() -> None:
     tlvs = (
         pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"abc")
         + pdu.tlv(Tag.MESSAGE_STATE, bytes([MessageState.UNDELIVERABLE]))
@@ -333,14 +333,14 @@ def test_a_receipt_may_consist_of_parameters_alone() -> None:
     assert (reported.carrier_ref, reported.verdict, reported.code) == ("abc", ReceiptVerdict.FAILED, "net3-27")
 
 
-def test_a_parameter_that_is_cut_off_leaves_the_text() -> None:
+def test_a_receipt_with_a_truncated_tlv_is_read_from_its_text() -> None:
     # an SMSC's real fault: a length of 0x0041 before five octets
     broken = pdu.tlv(Tag.MESSAGE_STATE, b"\2") + bytes.fromhex("001e0041") + b"3005\0"
 
     assert read("id:0000003005 stat:DELIVRD err:000 te", tlvs=broken).carrier_ref == "0000003005"
 
 
-def test_ids_meet_those_of_the_submits() -> None:
+def test_message_ids_of_receipts_are_converted_by_the_receipt_id_transformations() -> None:
     rules = MessageIds((), (IdTransformation.DEC_TO_HEX,), ())
 
     assert read("id:0059113978 stat:DELIVRD", DeliverSmOptions(rules)).carrier_ref == "38601fa"
@@ -349,7 +349,7 @@ def test_ids_meet_those_of_the_submits() -> None:
 
 
 @pytest.mark.parametrize("state", MessageState)
-def test_every_state_has_a_verdict_by_number_and_by_word(state: MessageState) -> None:
+def test_every_message_state_has_the_same_verdict_as_a_tlv_and_in_the_text(state: MessageState) -> None:
     by_number = read("id:abc", tlvs=pdu.tlv(Tag.MESSAGE_STATE, bytes([state])))
     by_word = read(f"id:abc stat:{NAMES[state]}")
 
@@ -357,18 +357,18 @@ def test_every_state_has_a_verdict_by_number_and_by_word(state: MessageState) ->
     assert by_number.key == by_word.key
 
 
-def test_the_tables_are_complete() -> None:
+def test_the_tables_of_message_states_are_complete() -> None:
     assert set(STATES) == set(NAMES) == set(MessageState)
     assert not set(SYNONYMS) & set(NAMES.values())
 
 
-def test_an_intermediate_notification_fails_nothing() -> None:
+def test_an_intermediate_notification_of_a_failure_leaves_the_message_pending() -> None:
     assert read("id:abc stat:UNDELIV err:027", esm_class=0x20).verdict is ReceiptVerdict.PENDING
     assert read("id:abc stat:DELIVRD err:000", esm_class=0x20).verdict is ReceiptVerdict.DELIVERED
 
 
 @pytest.mark.parametrize("esm_class", [0x08, 0x10])
-def test_an_acknowledgement_of_the_handset_means_delivered(esm_class: int) -> None:
+def test_a_handset_acknowledgement_without_a_state_means_delivered(esm_class: int) -> None:
     assert (
         read("", tlvs=pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"abc\0"), esm_class=esm_class).verdict
         is ReceiptVerdict.DELIVERED
@@ -376,7 +376,7 @@ def test_an_acknowledgement_of_the_handset_means_delivered(esm_class: int) -> No
     assert read("id:abc stat:UNDELIV", esm_class=esm_class).verdict is ReceiptVerdict.FAILED
 
 
-def test_the_same_report_has_the_same_key_and_another_one_another() -> None:
+def test_equal_receipts_have_the_same_key_and_different_receipts_have_different_keys() -> None:
     of_an_id_given_out_anew = USUAL.replace("done date:2611220431", "done date:2612220431")
 
     assert read(USUAL + " ").key == read(USUAL).key
@@ -385,7 +385,7 @@ def test_the_same_report_has_the_same_key_and_another_one_another() -> None:
     assert read(USUAL.replace("0123456789", "1123456789")).key != read(USUAL).key
 
 
-def test_our_reference_is_taken_where_it_is_echoed() -> None:
+def test_our_reference_is_read_from_the_tlv_that_echoes_it() -> None:
     ref = uuid4()
     deliver_sm_options = DeliverSmOptions(reference_tag=0x1400)
 
@@ -395,7 +395,7 @@ def test_our_reference_is_taken_where_it_is_echoed() -> None:
     assert read("id:abc", tlvs=pdu.tlv(Tag.USER_MESSAGE_REFERENCE, b"\1\2")).ref is None
 
 
-def test_a_receipt_that_names_no_message_is_refused() -> None:
+def test_a_receipt_without_a_message_id_is_refused() -> None:
     with pytest.raises(UnreadablePdu) as refused:
         read("sub:001 stat:DELIVRD text:hello")
 
@@ -413,14 +413,14 @@ def test_a_receipt_that_names_no_message_is_refused() -> None:
         "hunter2 id:abc stat:DELIVRD",
     ],
 )
-def test_nothing_of_the_text_is_kept(text: str) -> None:
+def test_a_receipt_record_keeps_nothing_of_the_message_text(text: str) -> None:
     reported = read(text)
 
     assert "hunter2" not in repr(reported)
     assert (reported.carrier_ref, reported.verdict) == ("abc", ReceiptVerdict.DELIVERED)
 
 
-def test_codes_after_which_another_carrier_may_do_better_are_a_setting() -> None:
+def test_a_failed_receipt_is_retryable_if_its_code_is_in_retryable_codes() -> None:
     deliver_sm_options = deliver_sm_parser.read(SettingReader("acme", {"retryable_codes": "011, REJECTD"}))
 
     assert read("id:abc stat:UNDELIV err:011", deliver_sm_options).retryable
@@ -429,7 +429,7 @@ def test_codes_after_which_another_carrier_may_do_better_are_a_setting() -> None
     assert not read("id:abc stat:DELIVRD err:011", deliver_sm_options).retryable
 
 
-def test_settings_say_how_receipts_are_read() -> None:
+def test_the_options_of_the_receipt_parser_are_read_from_a_carrier_s_settings() -> None:
     options = SettingReader("acme", {"receipt_utc_offset": 120, "reference_tag": 0x1400, "submit_ids": "lower"})
 
     deliver_sm_options = deliver_sm_parser.read(options, Alphabet.LATIN1)
@@ -459,7 +459,7 @@ def test_settings_say_how_receipts_are_read() -> None:
         (0x00, pdu.tlv(Tag.MESSAGE_STATE, b"\2"), True),
     ],
 )
-def test_what_is_about_our_message_is_told_from_what_a_handset_wrote(
+def test_esm_class_and_tlvs_distinguish_a_receipt_from_an_mo_message(
     esm_class: int, tlvs: bytes, is_receipt: bool
 ) -> None:
     events = handle(DeliverSmOptions(), "acme", message("id:abc stat:DELIVRD", esm_class, tlvs))
@@ -467,7 +467,7 @@ def test_what_is_about_our_message_is_told_from_what_a_handset_wrote(
     assert (len(events.receipts), len(events.inbound)) == ((1, 0) if is_receipt else (0, 1))
 
 
-def test_a_handset_cannot_write_a_receipt() -> None:
+def test_an_mo_message_with_the_text_of_a_receipt_stays_an_mo_message() -> None:
     events = handle(DeliverSmOptions(), "acme", message(USUAL, esm_class=0))
 
     assert events.inbound[0].body == USUAL
@@ -483,7 +483,7 @@ fields = st.sampled_from(["id:abc", "stat:DELIVRD", "err:", "done date:", "text:
     st.integers(0, 255),
     st.dictionaries(st.sampled_from([*Tag, 0x1400]), st.binary(max_size=80), max_size=4),
 )
-def test_whatever_is_said_is_read_or_refused_with_a_value_error(
+def test_any_deliver_sm_is_read_or_refused_with_a_value_error(
     text: bytes, esm_class: int, data_coding: int, tlvs: dict[int, bytes]
 ) -> None:
     octets = b"".join(pdu.tlv(tag, value) for tag, value in tlvs.items())
@@ -500,7 +500,9 @@ def test_whatever_is_said_is_read_or_refused_with_a_value_error(
 
 
 @pytest.mark.parametrize(("home", "remarks"), [("", [Diagnostic.NATIONAL_NUMBER]), ("GB", [])])
-def test_a_national_number_without_a_home_is_remarked(home: str, remarks: list[Diagnostic]) -> None:
+def test_a_national_number_without_a_home_country_is_reported_as_a_diagnostic(
+    home: str, remarks: list[Diagnostic]
+) -> None:
     noted: list[Diagnostic] = []
     source = pdu.address("source_addr", 2, 1, "07400123126")
     octets = pdu.message(source, pdu.address("destination_addr", 3, 0, "60555"), b"STOP")

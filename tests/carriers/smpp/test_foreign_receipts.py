@@ -113,7 +113,9 @@ READ = {
 
 
 @pytest.mark.parametrize("say", READ.values(), ids=READ)
-def test_a_receipt_that_can_be_read_somehow_settles_its_message(world: World, say: Callable[[str], bytes]) -> None:
+def test_a_receipt_in_a_deviating_but_readable_format_settles_its_message(
+    world: World, say: Callable[[str], bytes]
+) -> None:
     far = Smsc(lambda id_: [say(id_)])
     with smsc(far) as port:
         connect(world, port)
@@ -155,7 +157,9 @@ PIECES: dict[str, list[bytes]] = {
 
 @pytest.mark.parametrize("order", [1, -1], ids=["in order", "the last first"])
 @pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
-def test_a_receipt_that_comes_in_parts_settles_its_message(world: World, pieces: list[bytes], order: int) -> None:
+def test_a_concatenated_receipt_settles_its_message_in_any_order_of_its_parts(
+    world: World, pieces: list[bytes], order: int
+) -> None:
     far = Smsc(lambda _: pieces[::order])
     with smsc(far) as port:
         connect(world, port)
@@ -168,7 +172,7 @@ def test_a_receipt_that_comes_in_parts_settles_its_message(world: World, pieces:
     assert stands == ["delivered", "alpha"]
 
 
-def test_receipts_that_repeat_which_part_they_are_about_are_each_read_alone(world: World) -> None:
+def test_receipts_with_the_sar_tlvs_of_their_message_part_are_not_concatenated(world: World) -> None:
     far = Smsc(
         lambda id_: [in_parameters(TEXT.format(each, "DELIVRD").encode(), n) for n, each in ((1, id_), (2, "S214"))]
     )
@@ -183,7 +187,7 @@ def test_receipts_that_repeat_which_part_they_are_about_are_each_read_alone(worl
 
 
 @pytest.mark.parametrize(("word", "status"), [("20", "delivered"), ("30", "failed"), ("2", "failed"), ("40", "sent")])
-def test_an_operator_says_what_numbers_for_states_mean(world: World, word: str, status: str) -> None:
+def test_receipt_states_sets_what_numeric_states_of_receipts_mean(world: World, word: str, status: str) -> None:
     far = Smsc(lambda id_: [deliver_sm(f"id:{id_} stat:{word} err:000".encode())])
     with smsc(far) as port:
         connect(world, port, receipt_states={"20": "delivered", "30": "failed", "2": "failed"})
@@ -205,9 +209,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("said", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_receipt_that_cannot_be_read_is_kept_as_it_came_and_its_carrier_is_not_silent(
-    world: World, said: bytes
-) -> None:
+def test_an_unreadable_receipt_becomes_a_dead_letter_and_prevents_a_resend(world: World, said: bytes) -> None:
     far = Smsc(lambda _: [said])
     with smsc(far) as port:
         connect(world, port)
@@ -225,7 +227,7 @@ def test_a_receipt_that_cannot_be_read_is_kept_as_it_came_and_its_carrier_is_not
     assert kept["payload"] in (said, None)
 
 
-def test_a_carrier_that_says_nothing_is_silent(world: World) -> None:
+def test_a_message_without_any_receipt_from_its_carrier_is_resent_by_another_carrier(world: World) -> None:
     far = Smsc(lambda _: [pdu.pdu(CommandId.ALERT_NOTIFICATION, 5), deliver_sm(b"hello", esm_class=0)])
     with smsc(far) as port:
         connect(world, port)
@@ -249,7 +251,7 @@ def test_a_carrier_that_says_nothing_is_silent(world: World) -> None:
         (False, "S999", ["sent", "alpha", "beta"], 1, []),
     ],
 )
-def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_says_so(
+def test_a_receipt_without_its_esm_class_settles_its_message_only_with_receipts_by_text(
     world: World, by_text: bool, id_: str, stands: list[str], inbound: int, counts: list[tuple[str, int]]
 ) -> None:
     far = Smsc(lambda _: [deliver_sm(TEXT.format(id_, "DELIVRD").encode(), esm_class=0)])
@@ -265,7 +267,7 @@ def test_a_receipt_that_does_not_say_that_it_is_one_is_read_where_the_operator_s
     assert [(row["reason"], row["letters"]) for row in dead_letters.counts(world.rt)] == counts
 
 
-def test_an_address_without_an_end_is_set_aside_and_keeps_nothing_else_back(world: World) -> None:
+def test_a_deliver_sm_with_an_overlong_address_becomes_a_dead_letter_and_others_are_processed(world: World) -> None:
     endless = pdu.deliver_sm(8, pdu.message(b"\5\0" + b"1" * 30_000 + b"\0", DESTINATION, b"hello"))
 
     far = Smsc(lambda id_: [endless, deliver_sm(TEXT.format(id_, "DELIVRD").encode()), endless])

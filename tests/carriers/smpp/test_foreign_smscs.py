@@ -20,7 +20,9 @@ def scripted_vendor(request: pytest.FixtureRequest) -> Iterator[ScriptedVendor]:
         yield scripted_vendor
 
 
-def test_messages_arrive_and_their_receipts_come_back(client: Clients, scripted_vendor: ScriptedVendor) -> None:
+def test_a_third_party_smsc_receives_messages_and_its_receipts_are_read(
+    client: Clients, scripted_vendor: ScriptedVendor
+) -> None:
     events: list[CarrierEvents] = []
     carrier = client(scripted_vendor.port, **PATIENT)
     carrier.listen(events.append)
@@ -57,7 +59,7 @@ def test_messages_arrive_and_their_receipts_come_back(client: Clients, scripted_
     [(form, body) for form in ("udh8", "udh16", "sar", "payload") for body in ("latin " * 60, "буквы " * 30)],
     ids=lambda value: value if len(value) < 9 else "gsm7" if value.isascii() else "ucs2",
 )
-def test_a_long_message_arrives_whole_in_each_form(
+def test_a_third_party_smsc_receives_a_long_message_whole_in_each_form_of_concatenation(
     client: Clients, scripted_vendor: ScriptedVendor, form: str, body: str
 ) -> None:
     events: list[CarrierEvents] = []
@@ -87,7 +89,9 @@ def test_a_long_message_arrives_whole_in_each_form(
         assert [message["header"] for message in messages] == [f"0804{reference:04x}03{n:02x}" for n in numbers]
 
 
-def test_a_thousand_pass_and_each_has_its_receipt(client: Clients, scripted_vendor: ScriptedVendor) -> None:
+def test_a_thousand_messages_are_accepted_and_each_has_its_receipt(
+    client: Clients, scripted_vendor: ScriptedVendor
+) -> None:
     events: list[CarrierEvents] = []
     carrier = client(scripted_vendor.port, **PATIENT, binds=2)
     carrier.listen(events.append)
@@ -103,7 +107,7 @@ def test_a_thousand_pass_and_each_has_its_receipt(client: Clients, scripted_vend
     assert answers == dict.fromkeys(ids, 0)
 
 
-def test_node_smpp_turns_away_who_has_the_wrong_password(client: Clients) -> None:
+def test_a_wrong_password_is_refused_by_node_smpp_and_nothing_is_written(client: Clients) -> None:
     with node_smpp() as scripted_vendor:
         [attempt] = client(scripted_vendor.port, **PATIENT, password="wrong").send([parcel()])
         client.close()
@@ -111,7 +115,7 @@ def test_node_smpp_turns_away_who_has_the_wrong_password(client: Clients) -> Non
     assert (attempt.outcome, attempt.code) == (Outcome.NOT_WRITTEN, "ESME_RINVPASWD")
 
 
-def test_node_smpp_is_told_goodbye(client: Clients) -> None:
+def test_closing_a_carrier_sends_unbind_to_node_smpp(client: Clients) -> None:
     with node_smpp() as scripted_vendor:
         carrier = client(scripted_vendor.port, **PATIENT)
         carrier.send([parcel()])
@@ -120,7 +124,7 @@ def test_node_smpp_is_told_goodbye(client: Clients) -> None:
     assert {"unbind": True} in scripted_vendor.reported
 
 
-def test_kannel_s_own_smsc_is_heard_out_and_takes_what_is_sent(client: Clients) -> None:
+def test_kannel_s_drive_smpp_delivers_its_deliver_sms_and_accepts_our_messages(client: Clients) -> None:
     events: list[CarrierEvents] = []
 
     def count() -> int:

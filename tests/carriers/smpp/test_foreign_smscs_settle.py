@@ -24,7 +24,9 @@ def scripted_vendor(request: pytest.FixtureRequest) -> Iterator[ScriptedVendor]:
 
 
 @pytest.mark.parametrize("form", ["udh8", "sar", "payload"])
-def test_messages_short_and_long_are_delivered(world: World, scripted_vendor: ScriptedVendor, form: str) -> None:
+def test_short_and_long_messages_reach_delivered_over_third_party_smscs(
+    world: World, scripted_vendor: ScriptedVendor, form: str
+) -> None:
     settings = {
         "host": "127.0.0.1",
         "port": scripted_vendor.port,

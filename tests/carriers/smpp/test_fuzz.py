@@ -151,7 +151,7 @@ class Far:
 
 
 @pytest.mark.fuzz
-def test_whatever_is_said_over_a_bind_its_messages_are_carried_and_its_receipts_settle(world: World) -> None:
+def test_mutated_pdus_on_a_bind_do_not_prevent_messages_and_receipts_from_being_processed(world: World) -> None:
     far, count = Far(), rounds(360)
     with seeded() as rng, smsc(far) as port:
         given = {"host": "127.0.0.1", "port": port, "system_id": "acme", "enquire_link": 1, "reconnect_pause": 20}
@@ -194,7 +194,7 @@ def says(octets: bytes, at: list[float]) -> Callable[[EsmeConnection], None]:
     return behaviour
 
 
-def test_a_bind_that_carried_one_good_receipt_is_up_again_at_once_and_one_that_carried_none_rests(
+def test_a_bind_broken_after_a_valid_receipt_reconnects_at_once_and_without_one_after_a_pause(
     client: Clients,
 ) -> None:
     good, bad = Listener(), Listener()

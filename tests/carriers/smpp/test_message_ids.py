@@ -24,7 +24,9 @@ from pipeline.errors import ConfigurationError
         ({"submit_ids": "upper", "receipt_ids": "upper"}, "bb42dd", "BB42DD"),
     ],
 )
-def test_both_ids_come_out_alike(settings: dict[str, object], submitted: str, receipted: str) -> None:
+def test_the_ids_of_submit_sm_resp_and_receipt_become_equal(
+    settings: dict[str, object], submitted: str, receipted: str
+) -> None:
     options = SettingReader("acme", settings)
 
     rules = message_ids.read(options)
@@ -34,7 +36,7 @@ def test_both_ids_come_out_alike(settings: dict[str, object], submitted: str, re
     assert rules.tagged == rules.receipted
 
 
-def test_the_id_in_a_parameter_may_be_written_another_way_than_in_the_text() -> None:
+def test_receipt_tlv_ids_sets_another_transformation_for_ids_in_tlvs_than_in_the_text() -> None:
     rules = message_ids.read(SettingReader("acme", {"receipt_ids": "dec_to_hex", "receipt_tlv_ids": "as_is"}))
 
     assert rules == MessageIds((), (IdTransformation.DEC_TO_HEX,), ())
@@ -55,19 +57,19 @@ def test_the_id_in_a_parameter_may_be_written_another_way_than_in_the_text() -> 
         ("f" * 100, (IdTransformation.HEX_TO_DEC,), "f" * 100),
     ],
 )
-def test_what_is_no_id_is_none_and_what_a_step_does_not_fit_stays(
+def test_an_invalid_message_id_becomes_none_and_an_inapplicable_transformation_changes_nothing(
     given: str, steps: tuple[IdTransformation, ...], kept: str | None
 ) -> None:
     assert normal(steps, given) == kept
 
 
 @given(st.text(max_size=140), st.lists(st.sampled_from(IdTransformation), max_size=4))
-def test_any_id_is_kept_printable_or_not_at_all(text: str, steps: list[IdTransformation]) -> None:
+def test_any_normalised_message_id_is_printable_or_none(text: str, steps: list[IdTransformation]) -> None:
     kept = normal(steps, text)
 
     assert kept is None or (kept.isascii() and kept.isprintable() and " " not in kept and 0 < len(kept) <= 160)
 
 
-def test_a_step_that_is_none_is_refused_by_its_setting() -> None:
+def test_an_unknown_id_transformation_is_refused_with_the_name_of_its_setting() -> None:
     with pytest.raises(ConfigurationError, match="carrier acme: receipt_ids must be of as_is"):
         message_ids.read(SettingReader("acme", {"receipt_ids": "hex"}))

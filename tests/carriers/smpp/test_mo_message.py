@@ -29,7 +29,7 @@ def read(message: pdu.MessagePdu, alphabet: Alphabet = Alphabet.GSM7, home: str 
     return mo_message.read("acme", message, alphabet, home)
 
 
-def test_a_message_says_who_wrote_what_to_whom() -> None:
+def test_an_mo_message_has_its_phone_its_sender_and_its_body() -> None:
     reported = read(events(b"STOP"))
 
     assert (reported.carrier, reported.phone, reported.sender, reported.body) == (
@@ -65,7 +65,9 @@ def test_a_message_says_who_wrote_what_to_whom() -> None:
         ("042f", 0xE0, Alphabet.GSM7, "Я"),
     ],
 )
-def test_a_text_is_read_by_its_coding(octets: str, data_coding: int, alphabet: Alphabet, text: str) -> None:
+def test_a_text_is_decoded_by_its_data_coding_and_the_carrier_s_alphabet(
+    octets: str, data_coding: int, alphabet: Alphabet, text: str
+) -> None:
     assert decode(bytes.fromhex(octets), data_coding, alphabet) == text
 
 
@@ -83,7 +85,7 @@ def test_a_text_is_read_by_its_coding(octets: str, data_coding: int, alphabet: A
         ("00", None),
     ],
 )
-def test_a_header_says_which_part_it_is(header: str, place: PartPosition | None) -> None:
+def test_the_udh_gives_reference_number_and_count_of_a_message_part(header: str, place: PartPosition | None) -> None:
     reported = read(events(bytes.fromhex(header) + b"hello", UDHI))
 
     assert reported.body == "hello"
@@ -92,7 +94,7 @@ def test_a_header_says_which_part_it_is(header: str, place: PartPosition | None)
     )
 
 
-def test_parameters_say_which_part_it_is() -> None:
+def test_the_sar_tlvs_give_reference_number_and_count_of_a_message_part() -> None:
     sar = pdu.tlv(Tag.SAR_MSG_REF_NUM, b"\xa1\xb2") + pdu.tlv(Tag.SAR_TOTAL_SEGMENTS, b"\3")
 
     reported = read(events(b"hello", tlvs=sar + pdu.tlv(Tag.SAR_SEGMENT_SEQNUM, b"\2")))
@@ -101,33 +103,33 @@ def test_parameters_say_which_part_it_is() -> None:
     assert read(events(b"hello", tlvs=sar)).part is None
 
 
-def test_a_packed_part_is_read_after_its_fill_bits() -> None:
+def test_a_packed_gsm_7_part_is_decoded_after_its_fill_bits() -> None:
     header = bytes.fromhex("0500037a0302")
     packed = gsm7.pack(gsm7.encode("hello {there}"), gsm7.fill_bits(6))
 
     assert read(events(header + packed, UDHI), Alphabet.GSM7_PACKED).body == "hello {there}"
 
 
-def test_a_header_longer_than_its_message_is_text() -> None:
+def test_a_udh_longer_than_its_message_is_read_as_text() -> None:
     assert read(events(b"STOP", UDHI)).body == "STOP"
     assert read(events(b"", UDHI)).body == ""
 
 
 @pytest.mark.parametrize("header", ["0500037a0201", "0608047a010201"])
-def test_a_part_whose_esm_class_says_nothing_of_its_header_is_one(header: str) -> None:
+def test_a_udh_is_recognised_also_without_the_udhi_bit_in_esm_class(header: str) -> None:
     reported = read(events(bytes.fromhex(header) + b"STOP"))
 
     assert (reported.body, reported.part, reported.of) == ("STOP", 1, 2)
     assert read(events(bytes.fromhex("0500037a0203") + b"STOP")).part is None
 
 
-def test_a_text_whose_esm_class_tells_of_a_header_that_is_not_there_is_all_text() -> None:
+def test_a_text_with_the_udhi_bit_but_without_a_udh_is_read_as_text() -> None:
     text = b"Stop texting me. " * 9
 
     assert read(events(text, UDHI)).body == text.decode()
 
 
-def test_a_key_says_what_came_and_nothing_of_it() -> None:
+def test_the_key_of_an_mo_message_depends_on_its_content_and_does_not_contain_it() -> None:
     message = events(b"STOP")
 
     assert read(message).key == read(events(b"STOP")).key
@@ -138,7 +140,9 @@ def test_a_key_says_what_came_and_nothing_of_it() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 255), st.sampled_from(Alphabet))
-def test_any_text_is_read_without_a_fault(text: bytes, esm_class: int, data_coding: int, alphabet: Alphabet) -> None:
+def test_any_octets_are_read_as_a_storable_mo_message(
+    text: bytes, esm_class: int, data_coding: int, alphabet: Alphabet
+) -> None:
     reported = read(events(text, esm_class, data_coding), alphabet)
 
     reported.body.encode()

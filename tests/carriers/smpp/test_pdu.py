@@ -92,7 +92,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("case", WRITTEN)
-def test_what_we_write_is_what_others_write(case: str) -> None:
+def test_a_pdu_that_we_write_has_the_octets_of_other_implementations(case: str) -> None:
     ours, theirs = WRITTEN[case]
 
     assert ours.hex() == theirs
@@ -140,7 +140,7 @@ def test_a_data_sm_of_smpp_pdu_is_read() -> None:
     assert events.text == b"id:abc stat:DELIVRD"
 
 
-def test_what_we_write_we_read() -> None:
+def test_bind_outbind_query_sm_and_response_pdus_are_read_back_as_written() -> None:
     who = BindPdu("postroad", "secret", "VMA", 0x34, 1, 2, "^31")
     answer = Queried("abc", "261122043100000+", 2, 5)
 
@@ -166,7 +166,7 @@ def test_what_we_write_we_read() -> None:
     validity=ascii_text.filter(lambda text: len(text) <= 16),
     tlvs=st.dictionaries(st.integers(0, 0xFFFF), octets, max_size=4),
 )
-def test_any_message_is_read_as_it_was_written(
+def test_any_submit_sm_is_read_back_as_it_was_written(
     esm_class: int,
     data_coding: int,
     registered: int,
@@ -206,7 +206,7 @@ def test_any_message_is_read_as_it_was_written(
     ("body", "message_id"),
     [("", ""), ("00", ""), ("61626300", "abc"), ("616263", "abc"), ("6162630000", "abc"), ("e900", "é")],
 )
-def test_a_submit_sm_resp_is_read_however_its_id_ends(body: str, message_id: str) -> None:
+def test_a_submit_sm_resp_is_read_with_and_without_the_terminator_of_its_message_id(body: str, message_id: str) -> None:
     assert pdu.read_submit_resp(bytes.fromhex(body)) == message_id
 
 
@@ -215,7 +215,7 @@ def test_a_bind_resp_without_body_is_read() -> None:
     assert pdu.read_bind_resp(b"smsc") == ("smsc", None)
 
 
-def test_parameters_that_are_cut_off_are_passed_over() -> None:
+def test_truncated_and_repeated_tlvs_are_ignored() -> None:
     whole = tlv(Tag.MESSAGE_STATE, b"\2")
 
     assert pdu.read_tlvs(whole + tlv(Tag.RECEIPTED_MESSAGE_ID, b"A3005\0")[:-2]) == {Tag.MESSAGE_STATE: b"\2"}
@@ -224,7 +224,7 @@ def test_parameters_that_are_cut_off_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("cut", range(27))
-def test_a_message_that_ends_within_its_mandatory_fields_is_refused(cut: int) -> None:
+def test_a_message_pdu_truncated_within_its_mandatory_fields_is_refused(cut: int) -> None:
     body = message(address("source_addr", 1, 1, "1234"), address("destination_addr", 1, 1, "5678"), b"hello")
     assert len(body) > 27
 
@@ -236,14 +236,14 @@ def test_a_message_that_ends_within_its_mandatory_fields_is_refused(cut: int) ->
     ("text", "why"),
     [("a" * 21, "at most 20"), ("a\0b", "printable ASCII"), ("a\r\nb", "printable ASCII"), ("é", "printable ASCII")],
 )
-def test_what_does_not_fit_into_a_field_is_refused_by_the_fields_name(text: str, why: str) -> None:
+def test_an_invalid_address_is_refused_with_the_name_of_its_field_and_not_quoted(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=f"source_addr must .*{why}") as refused:
         address("source_addr", 1, 1, text)
 
     assert text not in str(refused.value)
 
 
-def test_numbers_and_texts_that_do_not_fit_are_refused() -> None:
+def test_fields_out_of_their_range_or_length_are_refused() -> None:
     with pytest.raises(ValueError, match="source_addr_ton"):
         address("source_addr", 256, 1, "1")
     with pytest.raises(ValueError, match="short_message"):
@@ -254,7 +254,7 @@ def test_numbers_and_texts_that_do_not_fit_are_refused() -> None:
         pdu.bind(CommandId.BIND_TRANSMITTER, 1, BindPdu("postroad", "x" * 256))
 
 
-def test_nothing_shows_a_number_a_text_or_a_password() -> None:
+def test_the_repr_of_a_pdu_contains_no_number_no_text_and_no_password() -> None:
     events = pdu.read_message(message(POSTROAD, PHONE, b"my secret", tlvs=tlv(0x1400, b"my secret")))
 
     assert "3161" not in repr(events)
@@ -262,7 +262,7 @@ def test_nothing_shows_a_number_a_text_or_a_password() -> None:
     assert "pass" not in repr(BindPdu("postroad", "pass", "")).replace("password", "")
 
 
-def test_frames_are_found_however_the_stream_is_cut() -> None:
+def test_the_framer_returns_the_same_pdus_for_any_chunk_size_of_the_stream() -> None:
     frames = [pdu.enquire_link(1), pdu.submit_sm_resp(2, "abc"), pdu.unbind(3), pdu.submit_sm(4, b"\0" * 5000)]
     stream = b"".join(frames)
 
@@ -279,7 +279,7 @@ def test_frames_are_found_however_the_stream_is_cut() -> None:
 
 @unhurried
 @given(st.lists(st.binary(max_size=60), max_size=8), st.lists(st.integers(1, 50), min_size=1, max_size=10))
-def test_any_cutting_gives_the_same_frames(bodies: list[bytes], sizes: list[int]) -> None:
+def test_any_chunking_of_the_stream_gives_the_same_frames(bodies: list[bytes], sizes: list[int]) -> None:
     stream = b"".join(pdu.pdu(CommandId.DATA_SM, number, body) for number, body in enumerate(bodies))
     framer, found, cuts = Framer(), list[Frame](), cycle(sizes)
 
@@ -292,7 +292,7 @@ def test_any_cutting_gives_the_same_frames(bodies: list[bytes], sizes: list[int]
 
 
 @pytest.mark.parametrize("length", [0, 15, 68 * 1024 + 1, 0x47455420, 0xFFFFFFFF])
-def test_a_length_that_is_none_ends_the_stream_and_keeps_what_was_whole(length: int) -> None:
+def test_an_invalid_command_length_ends_the_stream_and_keeps_the_complete_pdus_before_it(length: int) -> None:
     framer = Framer()
     whole = pdu.submit_sm_resp(1, "abc")
     bad = length.to_bytes(4, "big") + pdu.enquire_link(2)[4:]
@@ -321,7 +321,7 @@ READERS = (
 
 @unhurried
 @given(octets)
-def test_whatever_comes_is_read_or_refused_with_a_value_error(junk: bytes) -> None:
+def test_any_octets_are_read_as_a_pdu_body_or_refused_with_a_value_error(junk: bytes) -> None:
     for reader in READERS:
         try:
             reader(junk)
@@ -331,7 +331,7 @@ def test_whatever_comes_is_read_or_refused_with_a_value_error(junk: bytes) -> No
 
 @unhurried
 @given(st.lists(octets, max_size=5))
-def test_whatever_the_stream_holds_it_is_framed_or_ends_in_a_protocol_fault(chunks: list[bytes]) -> None:
+def test_any_stream_is_framed_or_ends_with_a_protocol_fault(chunks: list[bytes]) -> None:
     framer = Framer()
     try:
         for chunk in chunks:
@@ -340,7 +340,7 @@ def test_whatever_the_stream_holds_it_is_framed_or_ends_in_a_protocol_fault(chun
         return
 
 
-def test_every_status_and_command_has_a_word() -> None:
+def test_every_command_status_and_command_id_has_a_name() -> None:
     assert set(WORDS) == set(CommandStatus)
     assert word(0x58) == "ESME_RTHROTTLED"
     assert word(0x400) == "0x00000400"

@@ -45,7 +45,7 @@ def deaf(events: CarrierEvents) -> None:
     """Keep nothing."""
 
 
-def test_nothing_is_opened_before_it_is_needed(client: Clients) -> None:
+def test_no_connection_and_no_thread_is_opened_before_the_first_use(client: Clients) -> None:
     esmes: list[EsmeConnection] = []
     before = threading.active_count()
     with smsc(esmes.append) as port:
@@ -60,7 +60,7 @@ def test_nothing_is_opened_before_it_is_needed(client: Clients) -> None:
     assert isinstance(carrier, QueryableCarrier)
 
 
-def test_the_registry_makes_one() -> None:
+def test_the_registry_makes_an_smpp_carrier() -> None:
     carrier = make("alpha", "smpp", {"host": "smsc.example", "system_id": "a"}, lease=60)
 
     assert (carrier.name, carrier.call_deadline) == ("alpha", 20)
@@ -78,7 +78,7 @@ def test_the_registry_makes_one() -> None:
         ({"mode": "separate", "binds": 2}, [2, 2], [2, 2, 1, 1]),
     ],
 )
-def test_a_mode_has_its_binds(
+def test_the_mode_determines_the_kinds_and_number_of_binds(
     client: Clients, settings: dict[str, object], sent_by: list[int], received_by: list[int]
 ) -> None:
     binds: list[int] = []
@@ -102,7 +102,7 @@ def test_a_mode_has_its_binds(
     assert words(attempts) == [(ACCEPTED, None) if sent_by else (NOT_WRITTEN, "not_bound")]
 
 
-def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> None:
+def test_a_transmitter_is_rebound_as_transceiver_when_a_listener_is_added(client: Clients) -> None:
     binds = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -121,7 +121,7 @@ def test_who_listens_after_the_first_message_is_bound_anew(client: Clients) -> N
     assert words(attempts) == [(ACCEPTED, None)] * 2
 
 
-def test_the_bind_says_who_we_are(client: Clients) -> None:
+def test_the_bind_pdu_has_the_credentials_and_options_of_the_settings(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -149,7 +149,7 @@ LONG = {
 }
 
 
-def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_they_are(client: Clients) -> None:
+def test_credentials_longer_than_smpp_allows_are_sent_unchanged_with_a_warning(client: Clients) -> None:
     seen, types = [], []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -178,7 +178,7 @@ def test_credentials_that_are_longer_than_the_specification_allows_are_said_as_t
     )
 
 
-def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
+def test_a_password_outside_ascii_is_sent_in_iso_8859_1_with_a_warning(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -198,7 +198,7 @@ def test_a_password_of_latin_1_is_said_in_it(client: Clients) -> None:
     )
 
 
-def test_binds_share_the_work(client: Clients) -> None:
+def test_messages_are_distributed_over_all_binds(client: Clients) -> None:
     taken: dict[int, int] = {}
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -220,7 +220,7 @@ def test_binds_share_the_work(client: Clients) -> None:
     assert min(taken.values()) > 10
 
 
-def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
+def test_messages_are_sent_by_the_other_bind_when_one_is_lost(client: Clients) -> None:
     esmes: list[EsmeConnection] = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -245,7 +245,7 @@ def test_one_bind_that_is_lost_leaves_the_other(client: Clients) -> None:
 @pytest.mark.parametrize(
     "status", [CommandStatus.RINVPASWD, CommandStatus.RINVSYSID, CommandStatus.RBINDFAIL, CommandStatus.RALYBND]
 )
-def test_a_refused_bind_means_that_nothing_was_written(client: Clients, status: CommandStatus) -> None:
+def test_messages_are_not_written_when_the_bind_is_refused(client: Clients, status: CommandStatus) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         command, _, sequence, _ = esme.read()
         esme.say(pdu.bind_resp(command, sequence, "", status))
@@ -306,7 +306,7 @@ BEHAVIOURS = {
 
 
 @pytest.mark.parametrize(("behaviour", "code"), BEHAVIOURS.values(), ids=BEHAVIOURS)
-def test_without_a_bind_nothing_was_written(client: Clients, behaviour: object, code: str) -> None:
+def test_messages_are_not_written_without_a_valid_bind_response(client: Clients, behaviour: object, code: str) -> None:
     with smsc(behaviour) as port:  # type: ignore[arg-type]
         attempts = client(port, bind_timeout=0.2).send([parcel() for _ in range(1000)])
         client.close()
@@ -357,7 +357,9 @@ ODD = {
 
 
 @pytest.mark.parametrize(("answer", "remarks"), ODD.values(), ids=ODD)
-def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, remarks: list[Diagnostic]) -> None:
+def test_a_bind_with_a_deviating_but_positive_response_is_used(
+    client: Clients, answer: object, remarks: list[Diagnostic]
+) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         command, _, sequence, _ = esme.read()
         esme.say(answer(command, sequence))  # type: ignore[operator]
@@ -374,7 +376,7 @@ def test_a_bind_that_is_answered_oddly_stands(client: Clients, answer: object, r
 
 
 @pytest.mark.parametrize("command", [CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER])
-def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: CommandId) -> None:
+def test_a_bind_refused_under_a_wrong_sequence_number_is_refused(client: Clients, command: CommandId) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         _, _, sequence, _ = esme.read()
         esme.say(pdu.bind_resp(command, sequence + 1, "", CommandStatus.RINVPASWD))
@@ -390,7 +392,7 @@ def test_a_bind_that_is_refused_oddly_is_refused(client: Clients, command: Comma
     assert (reported.bound, reported.wanted, reported.fault) == (0, 1, "ESME_RINVPASWD")
 
 
-def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
+def test_messages_to_an_smsc_that_refuses_connections_are_not_written(client: Clients) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     carrier = client(port, reconnect_pause=20)
@@ -403,7 +405,7 @@ def test_an_smsc_that_is_not_there_was_given_nothing(client: Clients) -> None:
     assert set(words(attempts)) == {(NOT_WRITTEN, "refused")}
 
 
-def test_an_smsc_that_does_not_accept_the_connection_was_given_nothing(client: Clients) -> None:
+def test_messages_are_not_written_when_connecting_to_the_smsc_times_out(client: Clients) -> None:
     with socket.socket() as server, ExitStack() as queue:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -417,14 +419,14 @@ def test_an_smsc_that_does_not_accept_the_connection_was_given_nothing(client: C
     assert words(attempts) == [(NOT_WRITTEN, "connect_timeout")]
 
 
-def test_a_name_that_leads_nowhere_was_given_nothing(client: Clients) -> None:
+def test_messages_to_a_host_name_that_does_not_resolve_are_not_written(client: Clients) -> None:
     [attempt] = client(2775, host="smsc.invalid").send([parcel()])
 
     assert attempt.outcome is NOT_WRITTEN
     assert attempt.code in {"dns", "connect_timeout"}
 
 
-def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Clients) -> None:
+def test_a_lost_bind_is_retried_with_exponential_backoff_until_it_is_accepted(client: Clients) -> None:
     at: list[float] = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -447,7 +449,7 @@ def test_a_bind_is_tried_again_less_and_less_often_and_comes_back(client: Client
     assert words(attempts) == [(ACCEPTED, None)]
 
 
-def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: Clients) -> None:
+def test_enquire_link_is_sent_regularly_and_answered_when_received(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -470,7 +472,7 @@ def test_a_link_is_asked_whether_it_lives_and_answers_when_it_is_asked(client: C
     assert state["bound"] == 1
 
 
-def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
+def test_a_bind_without_a_response_to_enquire_link_is_replaced(client: Clients) -> None:
     binds = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -485,7 +487,7 @@ def test_a_link_that_is_dead_is_given_up(client: Clients) -> None:
         client.close()
 
 
-def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
+def test_a_response_that_arrives_byte_by_byte_past_its_deadline_ends_the_bind(client: Clients) -> None:
     binds = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -503,7 +505,7 @@ def test_an_answer_that_trickles_is_no_sign_of_life(client: Clients) -> None:
     assert words(attempts) == [(Outcome.UNKNOWN, "timeout"), (ACCEPTED, None)]
 
 
-def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_written(client: Clients) -> None:
+def test_on_a_half_open_connection_messages_in_flight_are_unknown_and_the_rest_not_written(client: Clients) -> None:
     esmes: list[EsmeConnection] = []
     released = threading.Event()
 
@@ -523,7 +525,7 @@ def test_what_is_in_flight_on_a_half_open_link_is_unknown_and_the_rest_not_writt
     assert {outcome for outcome, _ in words(attempts)[5:]} == {NOT_WRITTEN}
 
 
-def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -> None:
+def test_closing_waits_for_messages_in_flight_and_sends_unbind(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -552,7 +554,7 @@ def test_closing_waits_for_what_is_in_flight_and_says_goodbye(client: Clients) -
     assert is_good(after[0]) is None
 
 
-def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(client: Clients) -> None:
+def test_a_message_throttled_during_closing_is_refused_transiently_without_a_retry(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         sequence = esme.submit()[2]
@@ -574,7 +576,7 @@ def test_what_is_throttled_while_we_close_was_refused_and_waits_for_nobody(clien
     assert time.monotonic() - began < 5
 
 
-def test_closing_twice_is_closing_once(client: Clients) -> None:
+def test_an_smpp_carrier_can_be_closed_twice_and_leaves_no_thread(client: Clients) -> None:
     before = threading.active_count()
     with smsc(lambda esme: esme.serve()) as port:
         carrier = client(port)
@@ -588,7 +590,7 @@ def test_closing_twice_is_closing_once(client: Clients) -> None:
     until(lambda: threading.active_count() == before)
 
 
-def test_closing_while_the_smsc_is_away_does_not_take_long(client: Clients) -> None:
+def test_closing_while_the_smsc_is_unreachable_ends_within_seconds(client: Clients) -> None:
     carrier = client(1)
     carrier.listen(deaf)
     time.sleep(0.05)
@@ -599,7 +601,7 @@ def test_closing_while_the_smsc_is_away_does_not_take_long(client: Clients) -> N
     assert time.monotonic() - began < 3
 
 
-def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients) -> None:
+def test_closing_ends_within_seconds_when_the_smsc_does_not_answer_unbind(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while esme.read():
@@ -615,7 +617,7 @@ def test_an_smsc_that_does_not_say_goodbye_is_left_all_the_same(client: Clients)
     assert time.monotonic() - began < 3
 
 
-def test_what_we_do_not_know_is_nacked_and_what_needs_no_answer_has_none(client: Clients) -> None:
+def test_an_unknown_command_gets_a_generic_nack_and_alert_notification_gets_no_response(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -635,7 +637,7 @@ def test_what_we_do_not_know_is_nacked_and_what_needs_no_answer_has_none(client:
     assert words(attempts) == [(ACCEPTED, None)]
 
 
-def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(client: Clients, certificate: Path) -> None:
+def test_tls_is_used_only_with_a_trusted_certificate_for_the_host_name(client: Clients, certificate: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
@@ -661,7 +663,7 @@ def test_tls_is_spoken_to_whom_we_trust_and_nobody_else(client: Clients, certifi
     ]
 
 
-def test_an_smsc_that_speaks_no_tls_was_given_nothing(client: Clients) -> None:
+def test_messages_to_an_smsc_without_tls_are_not_written_when_tls_is_set(client: Clients) -> None:
     with smsc(lambda esme: esme.serve()) as port:
         [attempt] = client(port, tls=True).send([parcel()])
         client.close()
@@ -690,7 +692,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(("settings", "words_"), UNFIT.values(), ids=UNFIT)
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], words_: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], words_: str) -> None:
     given: dict[str, Any] = {key: value for key, value in {**SETTINGS, **settings}.items() if value is not None}
 
     with pytest.raises(ConfigurationError, match=re.escape(f"carrier alpha: {words_}")) as caught:

@@ -84,7 +84,9 @@ stop, start = text(b"STOP"), text(b"START")
 
 @pytest.mark.parametrize("how", ["waits", "bursts"])
 @pytest.mark.parametrize("numbers", [(1, 2, 3), (7, 7, 7)], ids=["numbered", "all under one number"])
-def test_stop_start_stop_are_three_messages(world: World, client: Clients, how: str, numbers: Sequence[int]) -> None:
+def test_stop_start_and_stop_again_are_three_messages(
+    world: World, client: Clients, how: str, numbers: Sequence[int]
+) -> None:
     assert bring(world, client, (list(zip(numbers, (stop, start, stop), strict=True)), how)) == [
         "STOP",
         "START",
@@ -94,17 +96,19 @@ def test_stop_start_stop_are_three_messages(world: World, client: Clients, how: 
 
 
 @pytest.mark.parametrize("sequence", [1, 9])
-def test_what_got_no_answer_is_the_same_when_it_is_brought_again(world: World, client: Clients, sequence: int) -> None:
+def test_an_unanswered_deliver_sm_is_a_duplicate_when_it_is_delivered_again(
+    world: World, client: Clients, sequence: int
+) -> None:
     assert bring(world, client, ([(1, start)], "drops"), ([(sequence, start)], "waits")) == ["START"]
 
 
 @pytest.mark.parametrize("esm_class", [0x04, 0x08, 0x10], ids=["receipt", "delivery", "user"])
-def test_a_stop_is_one_under_whatever_esm_class(world: World, client: Clients, esm_class: int) -> None:
+def test_a_stop_opts_out_with_any_esm_class(world: World, client: Clients, esm_class: int) -> None:
     assert bring(world, client, ([(1, text(b"Stop!", esm_class=esm_class))], "waits")) == ["Stop!"]
     assert is_out(world)
 
 
-def test_a_stop_counts_whose_destination_is_written_nationally(world: World, client: Clients) -> None:
+def test_a_stop_to_a_destination_in_national_format_opts_out(world: World, client: Clients) -> None:
     source, destination = (
         pdu.address("source_addr", 2, 1, "07400123126"),
         pdu.address("destination_addr", 2, 1, "07700900100"),
@@ -114,24 +118,28 @@ def test_a_stop_counts_whose_destination_is_written_nationally(world: World, cli
     assert is_out(world)
 
 
-def test_a_number_that_was_passed_by_is_the_same_message_again(world: World, client: Clients) -> None:
+def test_within_a_bind_an_equal_deliver_sm_under_a_passed_sequence_number_is_a_duplicate(
+    world: World, client: Clients
+) -> None:
     assert bring(world, client, ([(1, start), (2, stop), (1, start)], "waits")) == ["START", "STOP"]
     assert is_out(world)
 
 
-def test_a_start_that_got_no_answer_takes_back_no_later_stop(world: World, client: Clients) -> None:
+def test_an_unanswered_start_delivered_again_does_not_revoke_a_later_stop(world: World, client: Clients) -> None:
     assert bring(world, client, ([(1, start)], "drops"), ([(1, stop), (2, start)], "waits")) == ["START", "STOP"]
     assert is_out(world)
 
 
-def test_the_next_process_knows_the_latest_of_each_handset(world: World, client: Clients) -> None:
+def test_a_duplicate_of_the_latest_message_of_a_handset_is_recognised_by_the_next_process(
+    world: World, client: Clients
+) -> None:
     assert bring(world, client, ([(1, stop)], "waits")) == ["STOP"]
     assert bring(world, client, ([(1, stop)], "waits")) == ["STOP"]
     assert bring(world, client, ([(1, start), (2, stop)], "waits")) == ["STOP", "START", "STOP"]
     assert is_out(world)
 
 
-def test_equal_words_that_were_answered_are_two_messages(world: World, client: Clients) -> None:
+def test_equal_texts_under_different_sequence_numbers_are_two_messages(world: World, client: Clients) -> None:
     bring(world, client, ([(1, text(b"ok"))], "waits"))
     world.run("UPDATE inbound_messages SET received_at = received_at - interval '6 minutes'")
 
@@ -152,14 +160,16 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("source", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_stop_counts_however_its_number_is_spelt(world: World, client: Clients, source: tuple[int, str]) -> None:
+def test_a_stop_opts_out_in_each_spelling_of_its_source_addr(
+    world: World, client: Clients, source: tuple[int, str]
+) -> None:
     bring(world, client, ([(1, text(b"STOP", source))], "waits"), home_country="GB")
 
     assert is_out(world)
     assert world.rows("SELECT phone FROM opt_outs") == [MOBILE]
 
 
-def test_an_old_form_of_a_number_and_todays_are_one(world: World, client: Clients) -> None:
+def test_a_stop_from_an_old_number_format_opts_out_the_current_format_too(world: World, client: Clients) -> None:
     bring(world, client, ([(1, text(b"STOP", (1, "5215512345678"))), (2, text(b"STOP", (0, "551187654321")))], "waits"))
 
     assert is_out(world, "+525512345678", "+5511987654321", "+551187654321")
@@ -181,7 +191,7 @@ CODED = {
 
 
 @pytest.mark.parametrize(("octets", "coding"), CODED.values(), ids=CODED)
-def test_a_stop_counts_in_any_coding(world: World, client: Clients, octets: bytes, coding: int) -> None:
+def test_a_stop_opts_out_in_any_coding(world: World, client: Clients, octets: bytes, coding: int) -> None:
     bring(world, client, ([(1, text(octets, data_coding=coding))], "waits"))
 
     assert is_out(world)
@@ -214,7 +224,7 @@ JOINTS: dict[str, Callable[..., bytes]] = {
 
 
 @pytest.mark.parametrize("joint", JOINTS.values(), ids=JOINTS)
-def test_octets_of_parts_are_joined_before_they_are_decoded(
+def test_the_octets_of_message_parts_are_joined_before_they_are_decoded(
     world: World, client: Clients, joint: Callable[..., bytes]
 ) -> None:
     pair, escape = "so 👍 far".encode("utf-16-be"), gsm7.encode("it is 5€")
@@ -230,7 +240,7 @@ def test_octets_of_parts_are_joined_before_they_are_decoded(
     assert world.rows("SELECT count(*) FROM inbound_messages WHERE octets IS NOT NULL OR handled_at IS NULL") == [0]
 
 
-def test_parts_that_come_by_two_binds_are_joined(world: World, client: Clients) -> None:
+def test_message_parts_received_by_two_binds_are_joined(world: World, client: Clients) -> None:
     whole = "STOP 👍".encode("utf-16-be")
 
     bring(
@@ -245,7 +255,7 @@ def test_parts_that_come_by_two_binds_are_joined(world: World, client: Clients) 
     assert [row["body"] for row in receive_listing(world)] == ["STOP 👍"]
 
 
-def test_a_stop_whose_rest_never_came_counts_after_its_time(world: World, client: Clients) -> None:
+def test_a_stop_with_missing_parts_opts_out_after_the_reassembly_timeout(world: World, client: Clients) -> None:
     bring(
         world,
         client,

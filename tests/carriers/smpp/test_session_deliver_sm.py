@@ -77,7 +77,7 @@ def saying(octets: bytes, answers: list[tuple[int, int, int]], replies: int = 1)
     return behaviour
 
 
-def test_a_receipt_and_a_message_from_a_handset_are_handed_over_and_answered(client: Clients) -> None:
+def test_a_receipt_and_an_mo_message_are_passed_to_the_listener_and_answered(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
 
@@ -96,7 +96,7 @@ def test_a_receipt_and_a_message_from_a_handset_are_handed_over_and_answered(cli
     assert answers == [(CommandId.DELIVER_SM_RESP, 0, 11), (CommandId.DELIVER_SM_RESP, 0, 12)]
 
 
-def test_nothing_is_answered_before_it_is_kept(client: Clients) -> None:
+def test_deliver_sm_resp_is_sent_only_after_the_listener_has_returned(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
@@ -116,7 +116,7 @@ def test_nothing_is_answered_before_it_is_kept(client: Clients) -> None:
     assert listener.threads == {"smpp-alpha-ear_0"}
 
 
-def test_a_slow_ear_does_not_slow_what_is_sent(client: Clients) -> None:
+def test_a_blocked_listener_does_not_delay_submit_sm(client: Clients) -> None:
     listener = Listener()
     listener.waits.clear()
 
@@ -140,7 +140,7 @@ def test_a_slow_ear_does_not_slow_what_is_sent(client: Clients) -> None:
     assert {attempt.outcome for attempt in attempts} == {Outcome.ACCEPTED}
 
 
-def test_what_could_not_be_kept_is_said_again(client: Clients) -> None:
+def test_a_failing_listener_is_answered_with_a_temporary_error_and_the_smsc_delivers_again(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     listener.fails = 1
@@ -161,7 +161,7 @@ def test_what_could_not_be_kept_is_said_again(client: Clients) -> None:
     assert listener.ids == ["m1"]
 
 
-def test_a_burst_is_handed_over_in_pieces_each_once(client: Clients) -> None:
+def test_a_burst_of_receipts_is_passed_to_the_listener_in_limited_batches_each_receipt_once(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
@@ -181,7 +181,7 @@ def test_a_burst_is_handed_over_in_pieces_each_once(client: Clients) -> None:
     assert {status for _, status, _ in answers} == {0}
 
 
-def test_what_cannot_be_read_is_kept_as_it_came_and_spoils_nothing(client: Clients) -> None:
+def test_unreadable_pdus_become_dead_letters_and_the_others_are_processed(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     addresses = pdu.address("source_addr", 1, 1, "49170") + pdu.address("destination_addr", 1, 1, "49171")
@@ -210,7 +210,7 @@ def test_what_cannot_be_read_is_kept_as_it_came_and_spoils_nothing(client: Clien
 
 
 @pytest.mark.parametrize("sqlstate", ["22021", "23514", "54000"])
-def test_what_no_database_takes_is_set_aside_and_what_came_along_with_it_is_kept(
+def test_a_message_that_the_database_refuses_becomes_a_dead_letter_and_the_rest_of_its_batch_is_stored(
     client: Clients, sqlstate: str
 ) -> None:
     listener = Listener()
@@ -234,7 +234,7 @@ def test_what_no_database_takes_is_set_aside_and_what_came_along_with_it_is_kept
     ]
 
 
-def test_a_receipt_whose_text_is_shorter_than_it_says_is_read(client: Clients) -> None:
+def test_a_receipt_with_a_too_large_sm_length_is_read(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     whole = receipt(11, "m1")
@@ -249,7 +249,9 @@ def test_a_receipt_whose_text_is_shorter_than_it_says_is_read(client: Clients) -
     assert listener.ids == ["m1"]
 
 
-def test_receipts_by_text_are_doubted_or_read_as_the_operator_says(client: Clients) -> None:
+def test_suspected_receipts_are_mo_messages_with_a_diagnostic_or_with_receipts_by_text_receipts(
+    client: Clients,
+) -> None:
     ears = [Listener(), Listener()]
     text = RECEIPT.format("m1").encode()
 
@@ -267,7 +269,7 @@ def test_receipts_by_text_are_doubted_or_read_as_the_operator_says(client: Clien
     assert remarks == [{"receipt_as_text": 1}, {}]
 
 
-def test_a_receipt_comes_as_data_sm_too(client: Clients) -> None:
+def test_a_receipt_in_a_data_sm_is_read(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"m9\0") + pdu.tlv(Tag.MESSAGE_STATE, b"\x05")
@@ -283,7 +285,7 @@ def test_a_receipt_comes_as_data_sm_too(client: Clients) -> None:
     assert [(each.carrier_ref, each.verdict) for each in listener.events[0].receipts] == [("m9", ReceiptVerdict.FAILED)]
 
 
-def test_where_nobody_listens_the_smsc_is_told_to_say_it_again(client: Clients) -> None:
+def test_a_receipt_without_a_listener_is_answered_with_a_temporary_error(client: Clients) -> None:
     answers: list[tuple[int, int, int]] = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -302,7 +304,9 @@ def test_where_nobody_listens_the_smsc_is_told_to_say_it_again(client: Clients) 
     assert attempts[0].outcome is Outcome.ACCEPTED
 
 
-def test_a_receipt_for_a_link_that_broke_meanwhile_is_said_again_over_the_next(client: Clients) -> None:
+def test_a_receipt_whose_bind_broke_before_its_response_arrives_again_on_the_next_with_the_same_key(
+    client: Clients,
+) -> None:
     listener, guests = Listener(), []
     answers: list[tuple[int, int, int]] = []
     listener.waits.clear()
@@ -326,7 +330,7 @@ def test_a_receipt_for_a_link_that_broke_meanwhile_is_said_again_over_the_next(c
     assert len({each.key for events in listener.events for each in events.receipts}) == 1
 
 
-def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
+def test_message_ids_of_submit_sm_resp_and_receipt_are_normalised_to_the_same_value(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
 
@@ -347,7 +351,7 @@ def test_ids_are_kept_alike_whoever_says_them(client: Clients) -> None:
     assert [attempt.carrier_ref] == listener.ids == ["48879"]
 
 
-def test_closing_lets_the_ear_finish_and_answers_for_it(client: Clients) -> None:
+def test_closing_waits_for_the_listener_and_sends_its_deliver_sm_resp(client: Clients) -> None:
     listener = Listener()
     answers: list[tuple[int, int, int]] = []
     listener.waits.clear()

@@ -39,7 +39,7 @@ def long(parts: int = 3) -> Parcel:
     return parcel("x" * 150 * parts, encoding=Encoding.GSM7, segments=parts)
 
 
-def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
+def test_a_message_is_noted_as_submitting_before_its_submit_sm_is_sent(client: Clients) -> None:
     notes = Live()
     seen: list[int] = []
 
@@ -59,7 +59,7 @@ def test_a_message_is_noted_before_the_smsc_has_it(client: Clients) -> None:
     assert notes.all() == [(word, place) for place in range(5) for word in ("submitting", "answered")]
 
 
-def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: Clients) -> None:
+def test_a_throttled_message_is_noted_as_unsubmitted_until_it_is_submitted_again(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         _, _, sequence, _ = esme.submit()
@@ -75,7 +75,7 @@ def test_what_is_throttled_is_off_the_wire_until_it_is_submitted_again(client: C
     assert notes.all() == [("submitting", 0), ("unsubmitted", 0), ("submitting", 0), ("answered", 0)]
 
 
-def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clients) -> None:
+def test_a_long_message_with_an_accepted_part_is_never_noted_as_unsubmitted(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         sequences = [esme.submit()[2] for _ in range(3)]
@@ -92,7 +92,7 @@ def test_a_long_message_of_which_a_part_was_taken_stays_on_the_wire(client: Clie
     assert "unsubmitted" not in {word for word, _ in notes.all()}
 
 
-def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clients) -> None:
+def test_a_long_message_with_all_parts_throttled_is_noted_as_unsubmitted(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         sequences = [esme.submit()[2] for _ in range(3)]
@@ -109,7 +109,7 @@ def test_a_long_message_all_of_which_was_throttled_is_off_the_wire(client: Clien
     assert [word for word, _ in notes.all()].count("unsubmitted") == 1
 
 
-def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client: Clients) -> None:
+def test_messages_without_a_response_on_a_broken_bind_are_noted_as_unknown(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         esme.submit()
@@ -126,7 +126,7 @@ def test_what_a_broken_bind_leaves_without_an_answer_is_noted_as_unknown(client:
     assert [notes.answers[place] for place in range(6)] == attempts
 
 
-def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) -> None:
+def test_messages_that_were_never_submitted_are_not_noted_as_submitting(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -143,7 +143,7 @@ def test_what_never_had_its_turn_is_not_noted_as_handed_over(client: Clients) ->
     assert set(notes.handed) == {0, 1}
 
 
-def test_what_a_carrier_cannot_spell_is_refused_and_never_noted(client: Clients) -> None:
+def test_a_message_that_does_not_fit_a_submit_sm_is_refused_and_not_noted_as_submitting(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         esme.serve()

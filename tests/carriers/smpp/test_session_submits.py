@@ -27,7 +27,7 @@ def long(body: str = "x" * 400) -> Parcel:
     return parcel(body, encoding=Encoding.GSM7, segments=3)
 
 
-def test_answers_out_of_order_find_their_messages(client: Clients) -> None:
+def test_responses_out_of_order_are_matched_to_their_messages(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -44,7 +44,7 @@ def test_answers_out_of_order_find_their_messages(client: Clients) -> None:
     assert [attempt.carrier_ref for attempt in attempts] == [f"{n:02}" for n in range(50)]
 
 
-def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> None:
+def test_otp_messages_overtake_waiting_bulk_messages_and_keep_their_order(client: Clients) -> None:
     came: list[str] = []
     code_waits, go_on = Event(), Event()
 
@@ -76,7 +76,7 @@ def test_codes_go_before_what_waits_and_keep_their_order(client: Clients) -> Non
     assert came == ["10", "91", "92", *(str(n) for n in range(11, 20))]
 
 
-def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(client: Clients) -> None:
+def test_without_responses_one_window_is_unknown_and_enquire_link_is_sent_before_another(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -99,7 +99,7 @@ def test_a_silent_smsc_is_left_at_the_deadline_and_no_second_window_is_risked(cl
     assert seen[5] == CommandId.ENQUIRE_LINK
 
 
-def test_an_smsc_that_falls_silent_in_the_middle_of_a_window_is_risked_no_other(client: Clients) -> None:
+def test_when_responses_stop_within_a_window_enquire_link_is_sent_before_another_window(client: Clients) -> None:
     seen = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -119,7 +119,7 @@ def test_an_smsc_that_falls_silent_in_the_middle_of_a_window_is_risked_no_other(
     assert seen.index(CommandId.ENQUIRE_LINK) <= 3 + 2
 
 
-def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_goes_over_the_next(
+def test_messages_in_flight_on_a_reset_connection_are_unknown_and_the_rest_use_the_next(
     client: Clients,
 ) -> None:
     guests = []
@@ -141,7 +141,7 @@ def test_what_was_in_flight_when_the_connection_broke_is_unknown_and_the_rest_go
     assert words(attempts) == [(UNKNOWN, "reset")] * 5 + [(ACCEPTED, None)] * 15
 
 
-def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) -> None:
+def test_a_message_in_flight_when_the_smsc_closes_the_connection_is_unknown(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         esme.submit()
@@ -158,7 +158,7 @@ def test_an_smsc_that_closes_leaves_what_was_in_flight_unknown(client: Clients) 
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x0f" + b"\0" * 12, b"\xff" * 64],
     ids=["http", "too short", "too long"],
 )
-def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Clients, garbage: bytes) -> None:
+def test_an_unreadable_stream_ends_the_bind_and_messages_in_flight_are_unknown(client: Clients, garbage: bytes) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         esme.submit()
@@ -172,7 +172,7 @@ def test_garbage_ends_the_bind_and_leaves_what_was_in_flight_unknown(client: Cli
     assert words([attempt]) == [(UNKNOWN, "unreadable")]
 
 
-def test_answers_that_come_before_garbage_count(client: Clients) -> None:
+def test_responses_before_unreadable_octets_are_processed(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         first, second = esme.submit(), esme.submit()
@@ -187,7 +187,7 @@ def test_answers_that_come_before_garbage_count(client: Clients) -> None:
     assert words(attempts) == [(ACCEPTED, None), (UNKNOWN, "unreadable")]
 
 
-def test_an_smsc_that_says_goodbye_is_answered_and_its_window_is_unknown(client: Clients) -> None:
+def test_an_unbind_of_the_smsc_is_answered_and_messages_in_flight_are_unknown(client: Clients) -> None:
     events = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -205,7 +205,7 @@ def test_an_smsc_that_says_goodbye_is_answered_and_its_window_is_unknown(client:
     assert events[0][:3] == (CommandId.UNBIND_RESP, 0, 7)
 
 
-def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
+def test_a_submit_sm_resp_that_arrives_byte_by_byte_is_read(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -221,7 +221,7 @@ def test_an_answer_comes_byte_by_byte(client: Clients) -> None:
 
 
 @pytest.mark.parametrize("status", sorted(WAITS))
-def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status: int) -> None:
+def test_a_throttled_submit_sm_is_submitted_again_unchanged_after_a_pause(client: Clients, status: int) -> None:
     bodies, at = [], []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -245,7 +245,7 @@ def test_throttled_means_wait_and_submit_the_same_again(client: Clients, status:
 
 @pytest.mark.parametrize("status", sorted(WAITS))
 @pytest.mark.parametrize(("every", "window"), [(2, 1), (3, 1), (50, 1), (50, 50), (7, 20)])
-def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int, window: int) -> None:
+def test_a_throttled_message_waits_by_itself(client: Clients, status: int, every: int, window: int) -> None:
     came: list[str] = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -266,7 +266,7 @@ def test_what_is_throttled_waits_alone(client: Clients, status: int, every: int,
     assert came == [f"{n:03}" for n in range(100)]
 
 
-def test_a_code_that_is_throttled_waits_alone_too_and_goes_before_the_rest(client: Clients) -> None:
+def test_a_throttled_otp_message_waits_by_itself_and_is_submitted_before_the_rest(client: Clients) -> None:
     came: list[str] = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -288,7 +288,7 @@ def test_a_code_that_is_throttled_waits_alone_too_and_goes_before_the_rest(clien
     assert came == ["99", "99", *map(str, range(10, 20))]
 
 
-def test_a_carrier_that_throttles_everything_is_asked_ever_more_rarely(client: Clients) -> None:
+def test_a_carrier_that_throttles_everything_is_retried_with_exponential_backoff(client: Clients) -> None:
     at: list[float] = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -308,7 +308,7 @@ def test_a_carrier_that_throttles_everything_is_asked_ever_more_rarely(client: C
     assert len(at) <= 2 * 50 + 5
 
 
-def test_a_long_message_probes_whether_a_window_may_go_on(client: Clients) -> None:
+def test_a_long_message_can_probe_whether_a_throttled_carrier_accepts_again(client: Clients) -> None:
     count = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -324,7 +324,7 @@ def test_a_long_message_probes_whether_a_window_may_go_on(client: Clients) -> No
     assert [attempt.outcome for attempt in attempts] == [ACCEPTED] * 2
 
 
-def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
+def test_sending_resumes_after_the_throttle_pause(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -343,7 +343,7 @@ def test_after_its_pause_a_window_goes_on_by_itself(client: Clients) -> None:
     assert took < deadline
 
 
-def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(client: Clients) -> None:
+def test_throttled_messages_are_refused_at_once_when_the_pause_exceeds_the_call_deadline(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -363,7 +363,7 @@ def test_what_stays_throttled_is_refused_for_now_and_nothing_waits_in_vain(clien
     assert took < 20
 
 
-def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
+def test_a_message_throttled_until_the_call_deadline_is_refused_transiently(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -378,7 +378,7 @@ def test_throttled_to_the_end_of_the_call(client: Clients) -> None:
     assert (attempts[0].retry_after or 0) >= 0.1
 
 
-def test_each_status_has_its_meaning(client: Clients) -> None:
+def test_each_command_status_has_its_outcome_and_code(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -394,12 +394,12 @@ def test_each_status_has_its_meaning(client: Clients) -> None:
     assert words(attempts) == [*expected, (TRANSIENT, "0x00000400")]
 
 
-def test_the_table_of_statuses_is_complete() -> None:
+def test_the_table_of_command_statuses_is_complete() -> None:
     assert set(OUTCOMES) == set(CommandStatus) - {CommandStatus.ROK}
     assert {OUTCOMES[status] for status in WAITS} == {TRANSIENT}
 
 
-def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
+def test_the_refusals_setting_overrides_the_outcome_of_a_command_status(client: Clients) -> None:
     answers = {"1": iter([0x400, 0x400, 0]), "2": iter([0x401]), "3": iter([CommandStatus.RTHROTTLED])}
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -425,7 +425,7 @@ def test_an_operator_may_say_what_a_status_means(client: Clients) -> None:
         (CommandStatus.ROK, (UNKNOWN, "generic_nack")),
     ],
 )
-def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
+def test_a_generic_nack_is_a_refusal_unless_its_command_status_is_ok(
     client: Clients, status: CommandStatus, expected: tuple[Outcome, str]
 ) -> None:
     def behaviour(esme: EsmeConnection) -> None:
@@ -440,7 +440,7 @@ def test_a_generic_nack_is_a_refusal_unless_it_says_nothing(
     assert words(attempts) == [expected]
 
 
-def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client: Clients) -> None:
+def test_only_the_first_response_to_a_submit_sm_counts_and_stray_responses_are_ignored(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -456,7 +456,7 @@ def test_only_the_first_answer_counts_and_one_for_nobody_changes_nothing(client:
     assert [attempt.carrier_ref for attempt in attempts] == ["first"] * 5
 
 
-def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
+def test_a_response_with_a_wrong_sequence_number_is_ignored(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -469,7 +469,7 @@ def test_an_answer_under_a_wrong_number_is_no_answer(client: Clients) -> None:
     assert words(attempts) == [(UNKNOWN, "timeout")]
 
 
-def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
+def test_a_submit_sm_resp_without_a_message_id_means_accepted(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -482,7 +482,7 @@ def test_a_message_taken_without_an_id_is_taken(client: Clients) -> None:
     assert (attempt.outcome, attempt.carrier_ref) == (ACCEPTED, None)
 
 
-def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> None:
+def test_a_late_answer_is_returned_by_query(client: Clients) -> None:
     late = Event()
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -510,7 +510,7 @@ def test_an_answer_that_comes_too_late_is_kept_for_who_asks(client: Clients) -> 
     assert after.outcome is ACCEPTED
 
 
-def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clients) -> None:
+def test_a_late_answer_to_one_attempt_is_not_returned_for_the_next_attempt(client: Clients) -> None:
     late = Event()
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -539,7 +539,7 @@ def test_what_was_said_too_late_of_one_try_is_not_said_of_the_next(client: Clien
     assert words(after) == [(UNKNOWN, "no_id")]
 
 
-def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients) -> None:
+def test_sequence_numbers_wrap_around_and_skip_those_in_flight(client: Clients) -> None:
     sequences = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -569,7 +569,7 @@ def test_sequence_numbers_begin_again_and_pass_over_those_in_use(client: Clients
     assert sequences == [SEQUENCE_MAX - 1, SEQUENCE_MAX, 1, 3, 4, 5]
 
 
-def test_a_long_message_is_taken_when_each_part_is(client: Clients) -> None:
+def test_a_long_message_is_accepted_when_each_part_is_accepted(client: Clients) -> None:
     with smsc(lambda esme: esme.serve()) as port:
         [attempt] = client(port).send([long()])
         client.close()
@@ -587,7 +587,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize(("statuses", "expected", "taken"), PARTS.values(), ids=PARTS)
-def test_a_long_message_is_what_its_parts_are(
+def test_the_outcome_of_a_long_message_follows_from_the_responses_to_its_parts(
     client: Clients, statuses: list[int | None], expected: tuple[Outcome, str], taken: int
 ) -> None:
     def behaviour(esme: EsmeConnection) -> None:
@@ -606,7 +606,7 @@ def test_a_long_message_is_what_its_parts_are(
     assert (attempt.carrier_ref, len(attempt.parts)) == (None, taken)
 
 
-def test_no_more_of_a_message_is_sent_once_a_part_is_refused(client: Clients) -> None:
+def test_no_further_part_of_a_message_is_sent_after_one_is_refused(client: Clients) -> None:
     count = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -623,7 +623,7 @@ def test_no_more_of_a_message_is_sent_once_a_part_is_refused(client: Clients) ->
     assert len(count) == 2
 
 
-def test_a_long_message_fits_through_a_narrow_window(client: Clients) -> None:
+def test_a_long_message_with_more_parts_than_the_window_is_accepted(client: Clients) -> None:
     with smsc(lambda esme: esme.serve()) as port:
         attempts = client(port, window=2).send([parcel(), long(), long(), parcel()])
         client.close()
@@ -640,7 +640,9 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT)
-def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfit: Parcel) -> None:
+def test_a_message_that_does_not_fit_a_submit_sm_is_refused_and_the_others_are_sent(
+    client: Clients, unfit: Parcel
+) -> None:
     with smsc(lambda esme: esme.serve()) as port:
         attempts = client(port).send([parcel(), unfit, parcel()])
         client.close()
@@ -648,7 +650,7 @@ def test_what_does_not_fit_into_a_pdu_is_refused_by_itself(client: Clients, unfi
     assert words(attempts) == [(ACCEPTED, None), (PERMANENT, "unfit"), (ACCEPTED, None)]
 
 
-def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
+def test_concurrent_calls_share_one_window(client: Clients) -> None:
     peak, lock = [0], Lock()
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -677,7 +679,7 @@ def test_many_threads_send_at_once_within_one_window(client: Clients) -> None:
     assert peak[0] <= 10
 
 
-def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Clients) -> None:
+def test_at_the_call_deadline_messages_in_flight_are_unknown_and_the_rest_not_written(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         while True:
@@ -694,7 +696,7 @@ def test_a_call_ends_in_its_time_and_what_never_began_was_not_written(client: Cl
     assert words(attempts) == [(UNKNOWN, "timeout")] * 4 + [(NOT_WRITTEN, "no_time")] * 16
 
 
-def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
+def test_query_sm_reports_whether_the_smsc_has_a_message_and_is_not_sent_without_a_valid_id(client: Clients) -> None:
     asked = []
 
     def behaviour(esme: EsmeConnection) -> None:
@@ -720,7 +722,7 @@ def test_query_sm_tells_that_the_smsc_has_a_message(client: Clients) -> None:
     assert answers[0].carrier_ref == "kept"
 
 
-def test_an_attempt_tells_no_number_and_no_text(client: Clients) -> None:
+def test_the_repr_of_a_refused_attempt_contains_no_number_no_sender_and_no_text(client: Clients) -> None:
     def behaviour(esme: EsmeConnection) -> None:
         esme.welcome()
         esme.say(pdu.submit_sm_resp(esme.submit()[2], "", CommandStatus.RINVDSTADR))

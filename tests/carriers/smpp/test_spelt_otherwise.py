@@ -58,14 +58,16 @@ def receipt(id_: str, state: str = "DELIVRD", esm_class: int = 4) -> bytes:
 
 
 @pytest.mark.parametrize(("answered", "receipted"), SPELT.values(), ids=SPELT)
-def test_it_settles_its_message_which_is_not_sent_once_more(world: World, answered: str, receipted: str) -> None:
+def test_a_receipt_with_a_differently_formatted_id_settles_its_message_and_prevents_a_resend(
+    world: World, answered: str, receipted: str
+) -> None:
     with spoken(world, [answered], receipt(receipted)):
         stands, later = becomes(world), wait(world)
 
     assert (stands, later) == (["sent", "alpha"], ["delivered"])
 
 
-def test_nor_does_one_in_parameters(world: World) -> None:
+def test_a_receipt_with_a_differently_formatted_id_in_tlvs_settles_its_message_too(world: World) -> None:
     state = pdu.tlv(Tag.MESSAGE_STATE, bytes((MessageState.UNDELIVERABLE,)))
     tlvs = pdu.tlv(Tag.RECEIPTED_MESSAGE_ID, b"0059113978\0") + state
     with spoken(world, ["38601fa"], deliver_sm(b"", tlvs=tlvs)):
@@ -74,19 +76,19 @@ def test_nor_does_one_in_parameters(world: World) -> None:
     assert (stands, later) == (["sent", "alpha"], ["failed"])
 
 
-def test_those_of_all_parts_settle_a_long_message(world: World) -> None:
+def test_receipts_with_differently_formatted_ids_for_all_parts_settle_a_long_message(world: World) -> None:
     with spoken(world, ["38601fa", "38601fb"], receipt("59113978"), receipt("59113979")):
         stands, later = becomes(world), wait(world)
 
     assert (stands, later) == (["sent", "alpha"], ["delivered"])
 
 
-def test_a_state_that_comes_later_is_heeded_too(world: World) -> None:
+def test_a_later_state_under_a_differently_formatted_id_is_applied_too(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("59113978", "ENROUTE"), receipt("59113978")):
         assert wait(world) == ["delivered"]
 
 
-def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_more(world: World) -> None:
+def test_a_retryable_failure_under_a_differently_formatted_id_causes_a_resend_by_another_carrier(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("59113978", "REJECTD"), retryable_codes="REJECTD"):
         wait(world)
         batches = world.rows("SELECT carrier FROM batches ORDER BY id")
@@ -99,21 +101,23 @@ def test_one_with_a_failure_that_another_carrier_may_not_have_has_it_sent_once_m
     [("38601fa", "59113979"), ("aB3x", "Ab3X"), ("10", "16"), ("S213", "S0213")],
     ids=["another", "letters of both kinds", "small numbers", "zeros within"],
 )
-def test_what_may_be_another_message_s_says_nothing(world: World, answered: str, receipted: str) -> None:
+def test_a_receipt_whose_id_may_be_another_message_s_changes_nothing(
+    world: World, answered: str, receipted: str
+) -> None:
     with spoken(world, [answered], receipt(receipted)):
         assert wait(world) == ["sent"]
 
 
-def test_nor_does_one_where_the_id_as_it_is_has_its_receipt(world: World) -> None:
+def test_a_differently_formatted_id_is_ignored_when_the_exact_id_has_a_receipt(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("38601fa", "ENROUTE"), receipt("59113978")):
         assert wait(world) == ["sent"]
 
 
-def test_one_that_does_not_say_that_it_is_a_receipt_keeps_its_message_from_being_sent_once_more(world: World) -> None:
+def test_a_suspected_receipt_with_a_differently_formatted_id_prevents_a_resend(world: World) -> None:
     with spoken(world, ["38601fa"], receipt("59113978", esm_class=0)):
         assert becomes(world) == ["sent", "alpha"]
 
 
-def test_what_was_taken_without_an_id_is_not_sent_once_more(world: World) -> None:
+def test_a_message_accepted_without_an_id_is_not_resent_when_a_receipt_arrives(world: World) -> None:
     with spoken(world, [""], receipt("S213")):
         assert becomes(world) == ["sent", "alpha"]

@@ -27,7 +27,7 @@ def long() -> Parcel:
     return parcel("x" * 400, encoding=Encoding.GSM7, segments=3)
 
 
-def test_a_message_has_its_sender_its_recipient_and_its_text() -> None:
+def test_a_submit_sm_has_the_sender_the_recipient_and_the_text_of_its_message() -> None:
     [message] = written(parcel("Grüße", to="+491701234567", sender="ACME", encoding=Encoding.GSM7))
 
     assert (message.source_ton, message.source_npi, message.source) == (5, 0, "ACME")
@@ -35,7 +35,7 @@ def test_a_message_has_its_sender_its_recipient_and_its_text() -> None:
     assert (message.text, message.data_coding, message.esm_class) == (b"Gr~\x1ee", 0, 0)
 
 
-def test_no_sender_is_told_where_the_smsc_puts_in_its_own() -> None:
+def test_the_source_addr_is_empty_with_empty_source() -> None:
     [message] = written(parcel(sender="ACME"), empty_source=True)
 
     assert (message.source_ton, message.source_npi, message.source) == (0, 0, "")
@@ -46,7 +46,7 @@ def test_no_sender_is_told_where_the_smsc_puts_in_its_own() -> None:
     ("asked", "single", "parts"),
     [("all", 1, [1, 1, 1]), ("failures", 2, [2, 2, 2]), ("last", 1, [0, 0, 1]), ("none", 0, [0, 0, 0])],
 )
-def test_receipts_are_asked_for_as_it_was_set(asked: str, single: int, parts: list[int]) -> None:
+def test_registered_delivery_of_each_part_follows_its_setting(asked: str, single: int, parts: list[int]) -> None:
     assert [message.registered_delivery for message in written(registered_delivery=asked)] == [single]
     assert [message.registered_delivery for message in written(long(), registered_delivery=asked)] == parts
 
@@ -55,14 +55,14 @@ def test_receipts_are_asked_for_as_it_was_set(asked: str, single: int, parts: li
     ("form", "expected"),
     [("relative", "000000020000000R"), ("absolute", "261122063400000+"), ("none", "")],
 )
-def test_the_smsc_is_told_how_long_a_message_is_worth_delivering(form: str, expected: str) -> None:
+def test_the_validity_period_of_a_submit_sm_follows_valid_until_and_its_setting(form: str, expected: str) -> None:
     given = parcel(valid_until=NOW + timedelta(hours=2))
 
     assert [message.validity for message in written(given, validity=form)] == [expected]
     assert [message.validity for message in written(parcel(), validity=form)] == [""]
 
 
-def test_our_reference_goes_along_and_is_the_same_at_every_try() -> None:
+def test_user_message_reference_holds_16_bits_of_our_reference_and_is_the_same_at_every_attempt() -> None:
     given = parcel()
 
     tries = written(given) + written(given)
@@ -71,7 +71,7 @@ def test_our_reference_goes_along_and_is_the_same_at_every_try() -> None:
     assert Tag.USER_MESSAGE_REFERENCE not in written(given, user_message_reference=False)[0].tlvs
 
 
-def test_all_of_our_reference_goes_along_where_the_smsc_has_a_parameter_for_it() -> None:
+def test_the_whole_reference_is_sent_in_the_tlv_that_reference_tag_names() -> None:
     given = parcel()
 
     [message] = written(given, reference_tag=0x1500)
@@ -79,7 +79,7 @@ def test_all_of_our_reference_goes_along_where_the_smsc_has_a_parameter_for_it()
     assert UUID(message.tlvs[0x1500].decode()) == given.ref
 
 
-def test_parameters_go_along_with_each_part_and_a_sender_may_have_his_own() -> None:
+def test_configured_tlvs_are_sent_with_each_part_and_may_differ_by_sender() -> None:
     settings = {
         "tlvs": {"0x1400": "1101", "0x1401": "0x0102ff"},
         "tlvs_by_sender": {"BRAND": {"0x1401": "2202", "0x1402": "3303"}},
@@ -92,12 +92,12 @@ def test_parameters_go_along_with_each_part_and_a_sender_may_have_his_own() -> N
     assert {tag: message.tlvs.get(tag) for tag in own} == own
 
 
-def test_a_service_type_goes_along() -> None:
+def test_the_service_type_is_sent_as_it_is_set() -> None:
     assert [message.service_type for message in written(service_type="CMT")] == ["CMT"]
 
 
 @pytest.mark.parametrize(("form", "count"), [("udh8", 3), ("udh16", 3), ("sar", 3), ("payload", 1)])
-def test_a_long_message_is_joined_as_it_was_set(form: str, count: int) -> None:
+def test_a_long_message_is_concatenated_in_the_form_that_is_set(form: str, count: int) -> None:
     messages = written(long(), long=form)
 
     assert len(messages) == count

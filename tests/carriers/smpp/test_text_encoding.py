@@ -73,18 +73,18 @@ def text_of(part: EncodedPart, style: TextOptions) -> str:
         ("", TextOptions(), "", 0),
     ],
 )
-def test_a_short_message_is_one_part(body: str, style: TextOptions, written: str, coding: int) -> None:
+def test_a_short_message_is_encoded_as_one_part(body: str, style: TextOptions, written: str, coding: int) -> None:
     assert parts(style, parcel(body)) == [EncodedPart(bytes.fromhex(written), coding)]
 
 
-def test_the_parts_of_a_long_message_are_joined_by_a_header() -> None:
+def test_parts_of_a_long_message_have_a_udh_with_an_8_bit_reference() -> None:
     first, second = parts(TextOptions(), parcel("a" * 200))
 
     assert first == EncodedPart(bytes.fromhex("050003b20201") + b"a" * 153, 0, UDHI)
     assert second == EncodedPart(bytes.fromhex("050003b20202") + b"a" * 47, 0, UDHI)
 
 
-def test_the_reference_may_have_16_bits() -> None:
+def test_a_udh_may_have_a_16_bit_reference() -> None:
     first, second = parts(TextOptions(long=LongMessageMode.UDH16), parcel("a" * 200))
 
     assert first == EncodedPart(bytes.fromhex("060804a1b20201") + b"a" * 152, 0, UDHI)
@@ -92,14 +92,14 @@ def test_the_reference_may_have_16_bits() -> None:
 
 
 @pytest.mark.parametrize("body", ["a" * 306, "Я" * 134])
-def test_a_reference_of_16_bits_costs_no_part(body: str) -> None:
+def test_an_8_bit_reference_is_used_where_a_16_bit_one_would_need_another_part(body: str) -> None:
     written = parts(TextOptions(long=LongMessageMode.UDH16), parcel(body))
 
     assert len(written) == 2
     assert written[0].text.startswith(bytes.fromhex("050003b20201"))
 
 
-def test_the_parts_may_be_joined_by_parameters() -> None:
+def test_parts_may_be_concatenated_by_sar_tlvs() -> None:
     first, second = parts(TextOptions(long=LongMessageMode.SAR), parcel("Я" * 100))
 
     assert first.text.decode("utf-16-be") == "Я" * 67
@@ -112,14 +112,14 @@ def test_the_parts_may_be_joined_by_parameters() -> None:
     assert pdu.read_tlvs(second.tlvs)[Tag.SAR_SEGMENT_SEQNUM] == b"\2"
 
 
-def test_a_long_message_may_travel_in_one_piece() -> None:
+def test_a_long_message_may_be_sent_whole_in_message_payload() -> None:
     [part] = parts(TextOptions(long=LongMessageMode.PAYLOAD), parcel("a" * 1000))
 
     assert part == EncodedPart(b"", 0, tlvs=pdu.tlv(Tag.MESSAGE_PAYLOAD, b"a" * 1000))
     assert parts(TextOptions(long=LongMessageMode.PAYLOAD), parcel("hello")) == [EncodedPart(b"hello", 0)]
 
 
-def test_packed_parts_begin_after_fill_bits() -> None:
+def test_the_text_of_a_packed_part_begins_after_fill_bits() -> None:
     first, _ = parts(TextOptions(Alphabet.GSM7_PACKED), parcel("a" * 200))
 
     # 6 octets of header, one bit, 153 septets: 140 octets to the bit
@@ -127,14 +127,14 @@ def test_packed_parts_begin_after_fill_bits() -> None:
     assert gsm7.unpack(first.text[6:], 153, fill=1) == b"a" * 153
 
 
-def test_seven_spare_bits_are_no_commercial_at() -> None:
+def test_seven_spare_bits_of_a_packed_text_are_not_decoded_as_an_at_sign() -> None:
     [part] = parts(TextOptions(Alphabet.GSM7_PACKED), parcel("1234567"))
 
     assert gsm7.unpack(part.text, 8) == b"1234567\r"
     assert text_of(part, TextOptions(Alphabet.GSM7_PACKED)) == "1234567"
 
 
-def test_the_reference_is_the_same_at_every_try_and_another_for_the_next_message() -> None:
+def test_the_concatenation_reference_is_the_same_at_every_attempt_and_differs_between_messages() -> None:
     ref = uuid4()
     neighbour = UUID(int=ref.int ^ 1)
 
@@ -150,7 +150,7 @@ def test_the_reference_is_the_same_at_every_try_and_another_for_the_next_message
     st.sampled_from(Alphabet),
     st.sampled_from([LongMessageMode.UDH8, LongMessageMode.UDH16, LongMessageMode.SAR]),
 )
-def test_there_are_as_many_parts_as_were_billed_and_they_say_what_was_written(
+def test_there_are_as_many_parts_as_billed_segments_and_they_decode_to_the_body(
     body: str, alphabet: Alphabet, long: LongMessageMode
 ) -> None:
     style, sent = TextOptions(alphabet, long), parcel(body)
@@ -171,7 +171,7 @@ def test_there_are_as_many_parts_as_were_billed_and_they_say_what_was_written(
 
 @unhurried
 @given(bodies)
-def test_parts_are_cut_where_they_were_counted(body: str) -> None:
+def test_a_body_is_split_where_its_segments_were_counted(body: str) -> None:
     written = [text_of(part, TextOptions()) for part in parts(TextOptions(), parcel(body))]
 
     assert written == split(body)
@@ -179,7 +179,7 @@ def test_parts_are_cut_where_they_were_counted(body: str) -> None:
 
 @unhurried
 @given(gsm)
-def test_what_latin_1_cannot_spell_travels_in_ucs_2(body: str) -> None:
+def test_a_text_that_latin_1_cannot_encode_is_sent_in_ucs_2(body: str) -> None:
     style = TextOptions(Alphabet.LATIN1, gsm7_data_coding=3)
 
     written = parts(style, parcel(body))
@@ -196,7 +196,7 @@ def test_a_message_of_more_than_255_parts_is_refused() -> None:
         parts(TextOptions(long=LongMessageMode.PAYLOAD), parcel("a" * 65536))
 
 
-def test_settings_say_how_texts_are_written() -> None:
+def test_text_options_are_read_from_a_carrier_s_settings() -> None:
     usual = text_encoding.read(SettingReader("acme", {}))
     latin1 = text_encoding.read(SettingReader("acme", {"alphabet": "latin1", "long": "sar", "ucs2_data_coding": 24}))
 

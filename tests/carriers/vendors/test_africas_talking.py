@@ -76,17 +76,17 @@ class TestAfricasTalking(Conformance):
 
 @pytest.mark.parametrize(("code", "reason"), CODES.items())
 @pytest.mark.parametrize("spelling", [int, str])
-def test_each_code_has_its_outcome(code: int, reason: RefusalReason, spelling: type) -> None:
+def test_each_status_code_of_a_recipient_has_its_outcome(code: int, reason: RefusalReason, spelling: type) -> None:
     assert judged(judge, answer(201, said(spelling(code)))) == (OUTCOMES[reason], str(code), None)
 
 
 @pytest.mark.parametrize("code", [*ACCEPTED, "101"])
-def test_who_is_sent_to_is_accepted(code: Any) -> None:
+def test_a_recipient_with_a_status_code_of_success_is_accepted(code: Any) -> None:
     assert judged(judge, answer(201, said(code, "ATXid_1"))) == (Outcome.ACCEPTED, None, "ATXid_1")
 
 
 @pytest.mark.parametrize(("word", "reason"), WORDS.items())
-def test_each_word_without_a_recipient_has_its_outcome(word: str, reason: RefusalReason) -> None:
+def test_each_message_of_a_response_without_recipients_has_its_outcome(word: str, reason: RefusalReason) -> None:
     assert judged(judge, answer(201, nobody(word))) == (OUTCOMES[reason], word, None)
 
 
@@ -111,11 +111,13 @@ ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
+def test_each_vendor_response_has_its_outcome(
+    given: HttpResponse, expected: tuple[str, str | None, str | None]
+) -> None:
     assert judged(judge, given) == expected
 
 
-def test_what_africas_talking_is_told(rig: VendorRig) -> None:
+def test_a_send_request_has_the_fields_that_africas_talking_documents(rig: VendorRig) -> None:
     rig.carrier().send([parcel("habari & karibu")])
     rig.at(rig.url, shared_sender=True).send([parcel()])
 
@@ -131,7 +133,7 @@ def test_what_africas_talking_is_told(rig: VendorRig) -> None:
     assert "from" not in shared.form()
 
 
-def test_the_balance_is_told(rig: VendorRig) -> None:
+def test_the_balance_is_read_with_its_currency(rig: VendorRig) -> None:
     assert rig.carrier().balance() == (Decimal("1785.5"), "KES")
 
 
@@ -155,7 +157,7 @@ def form(given: dict[str, str], url: str = URL) -> Posted:
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
+def test_each_receipt_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": status})).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref) == (verdict, f"ATXid_1/{status}", "ATXid_1")
@@ -167,20 +169,20 @@ def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> No
     ("word", "reason"),
     [*FAILURES.items(), ("Elsewhere", None)],
 )
-def test_each_failure_says_whether_another_carrier_may_do_better(word: str, reason: RefusalReason | None) -> None:
+def test_each_failure_reason_of_a_receipt_is_retryable_or_not(word: str, reason: RefusalReason | None) -> None:
     [receipt] = read("alpha", SETTINGS, form({**REPORT, "status": "Failed", "failureReason": word})).receipts
 
     assert (receipt.code, receipt.retryable) == (word, may_another_help(reason))
 
 
-def test_a_message_from_a_handset_is_read() -> None:
+def test_an_mo_message_is_read() -> None:
     [inbound] = read("alpha", SETTINGS, form(MESSAGE)).inbound
 
     assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == ("m-1", "+254711000111", "28901", "STOP")
     assert inbound.at == datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
-def test_an_opt_out_is_the_message_it_stands_for_each_time_it_comes() -> None:
+def test_an_opt_out_post_is_read_as_a_stop_with_a_new_key_each_time() -> None:
     given = {"senderId": "ACME", "phoneNumber": "+254711000111"}
 
     [first], [second] = (read("alpha", SETTINGS, form(given)).inbound for _ in range(2))
@@ -192,12 +194,12 @@ def test_an_opt_out_is_the_message_it_stands_for_each_time_it_comes() -> None:
 
 
 @pytest.mark.parametrize("url", [URL.replace("sesame", "open"), URL.partition("?")[0]])
-def test_without_our_token_it_is_forged(url: str) -> None:
+def test_a_post_without_the_receipt_token_is_refused_as_forged(url: str) -> None:
     with pytest.raises(ReceiptForged):
         read("alpha", SETTINGS, form(REPORT, url))
 
 
-def test_without_any_token_of_ours_nothing_is_believed() -> None:
+def test_every_post_is_refused_when_no_receipt_token_is_set() -> None:
     with pytest.raises(ReceiptForged, match="set receipt_token"):
         read("alpha", {}, form(REPORT))
 
@@ -206,7 +208,7 @@ def test_without_any_token_of_ours_nothing_is_believed() -> None:
     "given",
     [{**REPORT, "status": ""}, {**REPORT, "id": ""}, {**MESSAGE, "from": ""}, {"id": "x"}, {}],
 )
-def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(given: dict[str, str]) -> None:
     events = read("alpha", SETTINGS, form(given))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -222,6 +224,6 @@ def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
         ({"username": "shop", "api_key": "k", "wings": 1}, "wings is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)

@@ -57,7 +57,7 @@ def ids(kind: str, body: bytes) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("kind", VENDORS)
-def test_ids_go_along_by_sender_and_text_and_what_has_none_stays(kind: str) -> None:
+def test_a_message_to_india_has_the_dlt_ids_of_its_sender_and_text_or_is_not_written(kind: str) -> None:
     settings, answer = VENDORS[kind]
     got: list[bytes] = []
 
@@ -89,7 +89,7 @@ def test_ids_go_along_by_sender_and_text_and_what_has_none_stays(kind: str) -> N
     assert is_good(attempts[1]) is None
 
 
-def test_any_sender_may_have_the_same_registration() -> None:
+def test_a_registration_under_the_star_applies_to_any_sender() -> None:
     settings, answer = VENDORS["vonage"]
     got: list[bytes] = []
 
@@ -121,7 +121,7 @@ def test_any_sender_may_have_the_same_registration() -> None:
         ("twilio", {"dlt": DLT}, False),
     ],
 )
-def test_a_carrier_is_able_only_if_its_settings_have_ids_that_its_file_sends(
+def test_a_carrier_has_the_dlt_capability_only_if_its_settings_have_dlt_ids_that_its_kind_sends(
     kind: str, settings: dict[str, Any], able: bool
 ) -> None:
     assert is_able(KINDS[kind].sends_dlt(settings), None) is able
@@ -145,12 +145,12 @@ def test_a_carrier_is_able_only_if_its_settings_have_ids_that_its_file_sends(
         ("x", "dlt must be an object"),
     ],
 )
-def test_a_registration_that_does_not_fit_is_named(dlt: Any, named: str) -> None:
+def test_an_invalid_dlt_registration_is_refused_by_its_name(dlt: Any, named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", "vonage", {"api_key": "k", "api_secret": "s", "dlt": dlt}, 600)
 
 
-def test_a_generic_template_must_name_what_is_to_be_sent() -> None:
+def test_the_dlt_setting_is_refused_if_the_generic_request_template_does_not_use_it() -> None:
     settings = {"url": "https://x", "answers": {"accepted": {"statuses": [200]}}, "dlt": DLT}
 
     with pytest.raises(ConfigurationError, match="carrier alpha: dlt has no effect"):

@@ -145,11 +145,13 @@ CASES: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), CASES.values(), ids=CASES.keys())
-def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
+def test_each_vendor_response_has_its_outcome(
+    given: HttpResponse, expected: tuple[str, str | None, str | None]
+) -> None:
     assert judged(answers().judge, given) == expected
 
 
-def test_what_is_no_json_is_found_by_a_pattern() -> None:
+def test_id_and_code_of_a_response_that_is_not_json_are_found_by_a_pattern() -> None:
     rules = answers(
         {
             "accepted": {"statuses": [200], "ref_pattern": "^OK: (\\S+)"},
@@ -163,11 +165,11 @@ def test_what_is_no_json_is_found_by_a_pattern() -> None:
     assert judged(rules.judge, answer(200, b"HM")) == ("unknown", "unreadable", None)
 
 
-def test_where_nothing_is_given_our_own_reference_stands_for_theirs() -> None:
+def test_our_reference_is_the_carrier_s_id_when_no_rule_for_an_id_is_set() -> None:
     assert judged(answers({"accepted": {"statuses": [204]}}).judge, answer(204)) == ("accepted", None, str(REF))
 
 
-def test_a_template_is_filled_with_data(rig: Rig) -> None:
+def test_a_json_request_template_is_filled_in_without_injection(rig: Rig) -> None:
     given = parcel(
         '${to} "},\n{"x": "é', segments=3, encoding=Encoding.GSM7, valid_until=datetime.now(UTC) + timedelta(hours=1)
     )
@@ -197,7 +199,7 @@ def written(given: Parcel, **settings: object) -> Call:
     return Call(method, url, headers, body)
 
 
-def test_a_form_is_filled_with_data() -> None:
+def test_a_form_request_template_is_filled_in_without_injection() -> None:
     form = {"to": "${to}", "text": "${text}", "key": "k&1", "until": "${valid_until}", "n": "${segments}"}
 
     call = written(parcel("a&b=${ref}\r\n"), url="https://x", form=form)
@@ -207,7 +209,7 @@ def test_a_form_is_filled_with_data() -> None:
     assert call.form() == {"to": "+491701234567", "text": "a&b=${ref}\r\n", "key": "k&1", "n": "1"}
 
 
-def test_a_value_cannot_leave_its_place_in_a_url() -> None:
+def test_a_value_in_a_url_template_is_percent_encoded() -> None:
     hostile = parcel("a&to=+1#/../\r\nhost: evil", sender="../x?y")
 
     call = written(hostile, url="https://x/send/${from}?text=${text}&to=${to}", method="GET")
@@ -217,7 +219,7 @@ def test_a_value_cannot_leave_its_place_in_a_url() -> None:
     assert call.headers == {"host": "x", "content-length": "0"}
 
 
-def test_it_is_asked_as_it_was_set_up(rig: Rig) -> None:
+def test_a_query_uses_the_configured_request_and_rules(rig: Rig) -> None:
     carrier = rig.carrier()
     known, absent, silent = (
         replace(parcel(), ref=UUID(f"0193f0a0-0000-7000-8000-000000000{ending}")) for ending in ("001", "404", "500")
@@ -234,11 +236,11 @@ def test_it_is_asked_as_it_was_set_up(rig: Rig) -> None:
     assert {each.outcome for each in rig.away().query([known], [None])} == {Outcome.UNKNOWN}
 
 
-def test_a_lower_doubt_may_be_set(rig: Rig) -> None:
+def test_the_doubt_setting_may_lower_queryable_to_blind(rig: Rig) -> None:
     assert rig.at(rig.url, doubt="blind").unknown_ability is UnknownAbility.BLIND
 
 
-def test_the_balance_is_told(rig: Rig) -> None:
+def test_the_balance_is_read_by_its_configured_path(rig: Rig) -> None:
     assert rig.carrier().balance() == (Decimal("7.5"), "EUR")
     assert rig.at(rig.url, balance={"url": "URL/v1/balance", "amount": "money.lost"}).balance() is None
 
@@ -258,7 +260,7 @@ def signed(*reports: dict[str, Any], by: str = "sesame") -> Posted:
     ("status", "verdict"),
     [("DELIVRD", ReceiptVerdict.DELIVERED), ("UNDELIV", ReceiptVerdict.FAILED), ("ENROUTE", ReceiptVerdict.PENDING)],
 )
-def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
+def test_each_receipt_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, signed({**REPORT, "status": status})).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"g1/{status}", "g1", REF)
@@ -266,13 +268,13 @@ def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> No
 
 
 @pytest.mark.parametrize(("code", "retryable"), [("8", True), (9, True), ("7", False), (None, False)])
-def test_a_failure_may_be_another_carrier_s_to_mend(code: Any, retryable: bool) -> None:
+def test_a_failed_receipt_is_retryable_by_its_configured_codes(code: Any, retryable: bool) -> None:
     [receipt] = read("alpha", SETTINGS, signed({**REPORT, "status": "UNDELIV", "error": code})).receipts
 
     assert receipt.retryable is retryable
 
 
-def test_a_part_of_a_long_message_says_which() -> None:
+def test_an_mo_message_part_has_its_reference_number_and_count() -> None:
     receipts = {
         **SETTINGS["receipts"],
         "inbound": {**SETTINGS["receipts"]["inbound"], "ref": "r", "part": "n", "of": "m"},
@@ -291,7 +293,7 @@ def test_a_part_of_a_long_message_says_which() -> None:
     assert ((first.octets or b"") + (second.octets or b"")).decode("utf-16-be") == "👍"
 
 
-def test_reports_and_messages_come_together() -> None:
+def test_receipts_and_mo_messages_may_be_in_one_post() -> None:
     events = read("alpha", SETTINGS, signed(REPORT, MESSAGE, {**REPORT, "id": "g2"}))
 
     assert [each.carrier_ref for each in events.receipts] == ["g1", "g2"]
@@ -316,7 +318,9 @@ def test_reports_and_messages_come_together() -> None:
         ),
     ],
 )
-def test_a_secret_may_be_in_a_header(proof: Any, right: dict[str, str], wrong: dict[str, str]) -> None:
+def test_a_receipt_is_authenticated_by_a_secret_or_an_hmac_in_a_header(
+    proof: Any, right: dict[str, str], wrong: dict[str, str]
+) -> None:
     rules = {"carrier_ref": "id", "status": "status", "statuses": {"OK": "delivered"}, "proof": proof}
 
     [receipt] = read("alpha", {"receipts": rules}, posted(b"id=g1&status=OK", **right)).receipts
@@ -326,7 +330,7 @@ def test_a_secret_may_be_in_a_header(proof: Any, right: dict[str, str], wrong: d
         read("alpha", {"receipts": rules}, posted(b"id=g1&status=OK", **wrong))
 
 
-def test_a_report_may_come_as_a_get_with_its_secret_in_the_query() -> None:
+def test_a_receipt_by_get_is_authenticated_by_a_secret_in_the_query() -> None:
     proof = {"query": "key", "secret": "s"}
     rules = {"carrier_ref": "id", "status": "status", "statuses": {"OK": "delivered"}, "proof": proof}
     url = "https://sms.example/receipts/alpha?id=g1&status=OK&key="
@@ -339,12 +343,12 @@ def test_a_report_may_come_as_a_get_with_its_secret_in_the_query() -> None:
 
 
 @pytest.mark.parametrize("post", [posted({"results": [REPORT]}), signed(REPORT, by="other"), posted(b"")])
-def test_what_proves_nothing_is_forged(post: Posted) -> None:
+def test_a_post_without_a_valid_signature_is_refused_as_forged(post: Posted) -> None:
     with pytest.raises(ReceiptForged):
         read("alpha", SETTINGS, post)
 
 
-def test_whoever_posts_is_believed_where_an_operator_says_so() -> None:
+def test_an_unauthenticated_receipt_is_accepted_if_proof_is_open() -> None:
     rules = {"carrier_ref": "id", "status": "status", "statuses": {"OK": "delivered"}, "proof": "open"}
 
     [receipt] = read("alpha", {"receipts": rules}, posted(b"id=g1&status=OK")).receipts
@@ -352,7 +356,7 @@ def test_whoever_posts_is_believed_where_an_operator_says_so() -> None:
     assert receipt.carrier_ref == "g1"
 
 
-def test_without_rules_nothing_is_believed() -> None:
+def test_every_post_is_refused_when_no_receipt_rules_are_set() -> None:
     with pytest.raises(ReceiptForged, match=r"set receipts\.proof"):
         read("alpha", {}, signed(REPORT))
 
@@ -367,7 +371,7 @@ def test_without_rules_nothing_is_believed() -> None:
         "DELIVRD",
     ],
 )
-def test_what_cannot_be_read_is_set_aside(report: Any) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(report: Any) -> None:
     events = read("alpha", SETTINGS, signed(report))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -414,6 +418,6 @@ BASE: dict[str, Any] = {"url": "https://x/send", "answers": {"accepted": {"statu
         ({**BASE, "wings": 2}, "wings is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)

@@ -131,7 +131,9 @@ NAMES = [f"{name}: {body[:24]!r}" for name, (_, answers) in DEMANDS.items() for 
 
 
 @pytest.mark.parametrize(("rules", "body", "outcome"), CASES, ids=NAMES)
-def test_only_what_says_so_is_success(rules: dict[str, Any], body: bytes, outcome: Outcome) -> None:
+def test_a_response_is_a_success_only_if_it_meets_the_success_conditions(
+    rules: dict[str, Any], body: bytes, outcome: Outcome
+) -> None:
     with listening(saying(plain("200 OK", body))) as url:
         carrier = make("alpha", {"url": f"{url}/send", "body": {"to": "${to}"}, "answers": rules, "deadline": 5})
         [attempt] = carrier.send([parcel()])
@@ -140,7 +142,7 @@ def test_only_what_says_so_is_success(rules: dict[str, Any], body: bytes, outcom
     assert attempt.outcome is outcome
 
 
-def test_a_page_never_says_that_a_message_is_absent() -> None:
+def test_an_html_page_with_status_404_does_not_mean_that_a_message_is_absent() -> None:
     asking = {
         "method": "POST",
         "body": {"ref": "${ref}"},
@@ -196,7 +198,7 @@ VALUES = {
         ),
     ],
 )
-def test_values_are_mapped_and_texts_rendered(given: Any, body: dict[str, Any]) -> None:
+def test_a_json_template_maps_values_and_renders_texts(given: Any, body: dict[str, Any]) -> None:
     template = {
         "dc": "${coding}",
         "flash": "${flash}",
@@ -209,7 +211,7 @@ def test_values_are_mapped_and_texts_rendered(given: Any, body: dict[str, Any]) 
     assert json.loads(sent(given, body=template, values=VALUES)) == body
 
 
-def test_a_form_and_a_header_have_them_too() -> None:
+def test_form_and_header_templates_map_values_and_render_texts() -> None:
     settings = {
         "form": {"dcs": "${coding}", "text": "${text:upper-utf16-hex}"},
         "headers": {"x-coding": "${coding}"},
@@ -255,7 +257,7 @@ PROOF = {"header": "x", "secret": "s"}
         ({"receipts": {"proof": PROOF, "at_format": "dd.mm"}}, "receipts.at_format must be epoch"),
     ],
 )
-def test_a_rule_that_does_not_fit_is_named(settings: dict[str, Any], named: str) -> None:
+def test_an_invalid_rule_is_refused_by_its_name(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", {**BASE, **settings})
 
@@ -274,7 +276,9 @@ def test_a_rule_that_does_not_fit_is_named(settings: dict[str, Any], named: str)
         (b'[{"id": 7, "status": true}]', "failed", None),
     ],
 )
-def test_receipts_are_read_leniently(report: bytes, verdict: str, moment: str | None) -> None:
+def test_receipts_are_read_in_deviating_types_encodings_and_date_formats(
+    report: bytes, verdict: str, moment: str | None
+) -> None:
     rules = {
         "carrier_ref": "id",
         "status": "status",

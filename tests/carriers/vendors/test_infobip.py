@@ -82,7 +82,7 @@ class TestInfobip(Conformance):
 
 
 @pytest.mark.parametrize(("id_", "reason"), REJECTIONS.items())
-def test_each_rejection_has_its_outcome(id_: int, reason: RefusalReason) -> None:
+def test_each_rejection_status_has_its_outcome(id_: int, reason: RefusalReason) -> None:
     assert judged(judge, answer(200, said(5, id_))) == (OUTCOMES[reason], str(id_), None)
 
 
@@ -149,11 +149,13 @@ ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
+def test_each_vendor_response_has_its_outcome(
+    given: HttpResponse, expected: tuple[str, str | None, str | None]
+) -> None:
     assert judged(judge, given) == expected
 
 
-def test_what_infobip_is_told(rig: VendorRig) -> None:
+def test_a_send_request_has_the_fields_that_infobip_documents(rig: VendorRig) -> None:
     given = parcel("Grüße", sender="+4479460000", valid_until=datetime.now(UTC) + timedelta(seconds=600))
 
     rig.carrier().send([given])
@@ -203,13 +205,13 @@ LOGS: dict[str, tuple[Any, bool, tuple[Outcome, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "trusted", "expected"), LOGS.values(), ids=LOGS.keys())
-def test_each_log_has_its_meaning(given: Any, trusted: bool, expected: Any) -> None:
+def test_each_message_log_has_its_outcome(given: Any, trusted: bool, expected: Any) -> None:
     found = judge_status(trusted, REF, given)
 
     assert (found.outcome, found.carrier_ref) == expected
 
 
-def test_it_is_asked_by_our_reference(rig: VendorRig) -> None:
+def test_a_message_is_queried_by_our_reference(rig: VendorRig) -> None:
     carrier = rig.carrier()
     parcels = [replace(parcel(), ref=REF), replace(parcel(), ref=UUID(int=7))]
 
@@ -219,7 +221,7 @@ def test_it_is_asked_by_our_reference(rig: VendorRig) -> None:
     assert carrier.unknown_ability is UnknownAbility.QUERYABLE
 
 
-def test_the_balance_is_told(rig: VendorRig) -> None:
+def test_the_balance_is_read_with_its_currency(rig: VendorRig) -> None:
     assert rig.carrier().balance() == (Decimal("47.79134"), "EUR")
 
 
@@ -257,7 +259,7 @@ def results(*given: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("group", "verdict"), GROUPS.items())
-def test_each_group_has_its_verdict(group: int, verdict: ReceiptVerdict) -> None:
+def test_each_status_group_of_a_receipt_has_its_verdict(group: int, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, "status": status(group, 5)}), URL)).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"{REF}/5", str(REF), REF)
@@ -265,7 +267,7 @@ def test_each_group_has_its_verdict(group: int, verdict: ReceiptVerdict) -> None
     assert "41793026727" not in receipt.raw
 
 
-def test_delivered_to_the_operator_is_still_on_its_way() -> None:
+def test_delivered_to_operator_is_a_pending_receipt() -> None:
     [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, "status": status(3, 2)}), URL)).receipts
 
     assert receipt.verdict is ReceiptVerdict.PENDING
@@ -292,7 +294,7 @@ FAILURES: dict[str, tuple[dict[str, object], dict[str, object], bool, str]] = {
 
 
 @pytest.mark.parametrize(("failed", "fault", "retryable", "code"), FAILURES.values(), ids=FAILURES.keys())
-def test_each_failure_says_whether_another_carrier_may_do_better(
+def test_each_failed_receipt_is_retryable_or_not_by_its_status_and_error(
     failed: dict[str, object], fault: dict[str, object], retryable: bool, code: str
 ) -> None:
     post = posted(results({**REPORT, "status": failed, "error": fault}), URL)
@@ -322,14 +324,14 @@ ODD: dict[str, tuple[dict[str, object], tuple[ReceiptVerdict, bool]]] = {
 
 
 @pytest.mark.parametrize(("odd", "expected"), ODD.values(), ids=ODD.keys())
-def test_a_report_is_read_leniently(odd: dict[str, object], expected: tuple[ReceiptVerdict, bool]) -> None:
+def test_a_receipt_with_deviating_fields_is_read(odd: dict[str, object], expected: tuple[ReceiptVerdict, bool]) -> None:
     [receipt] = read("alpha", SETTINGS, posted(results({**REPORT, **odd}), URL)).receipts
 
     assert (receipt.verdict, receipt.retryable) == expected
     assert receipt.at == datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
-def test_reports_and_messages_are_told_apart() -> None:
+def test_receipts_and_mo_messages_in_one_post_are_distinguished() -> None:
     events = read("alpha", SETTINGS, posted(results(REPORT, MESSAGE, {**REPORT, "messageId": "other"}), URL))
 
     assert [each.carrier_ref for each in events.receipts] == [str(REF), "other"]
@@ -347,7 +349,7 @@ BASIC = {**SETTINGS, "receipt_username": "ib", "receipt_password": "pw"}
 RIGHT = {"authorization": "Basic " + base64.b64encode(b"ib:pw").decode()}
 
 
-def test_a_subscription_s_password_proves_it_too() -> None:
+def test_a_post_with_the_basic_credentials_of_the_subscription_is_accepted() -> None:
     assert len(read("alpha", BASIC, posted(results(REPORT), **RIGHT)).receipts) == 1
 
 
@@ -361,7 +363,9 @@ def test_a_subscription_s_password_proves_it_too() -> None:
         ({}, posted(results(REPORT), URL)),
     ],
 )
-def test_what_proves_nothing_is_forged(settings: dict[str, object], post: Posted) -> None:
+def test_a_post_without_the_token_or_credentials_is_refused_as_forged(
+    settings: dict[str, object], post: Posted
+) -> None:
     with pytest.raises(ReceiptForged):
         read("alpha", settings, post)
 
@@ -378,7 +382,7 @@ def test_what_proves_nothing_is_forged(settings: dict[str, object], post: Posted
         results({**MESSAGE, "text": None}),
     ],
 )
-def test_what_cannot_be_read_is_set_aside(given: object) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(given: object) -> None:
     events = read("alpha", SETTINGS, posted(given, URL))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -395,6 +399,6 @@ def test_what_cannot_be_read_is_set_aside(given: object) -> None:
         ({"base_url": "https://x", "api_key": "k", "wings": 1}, "wings is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)

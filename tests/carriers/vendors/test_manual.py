@@ -1,4 +1,4 @@
-"""docs/carriers.md is right: its example is a complete vendor, and its object a complete generic one."""
+"""docs/carriers.md: its example vendor and its generic settings work, and it lists each kind and each setting."""
 
 import hashlib
 import hmac
@@ -60,7 +60,7 @@ class TestTheExample(Conformance):
     REFUSED_FOR_NOW = ("refuse_transient", "no_credit")
 
 
-def test_the_example_s_receipts_are_proved_and_read(acme: ModuleType) -> None:
+def test_the_example_vendor_authenticates_and_reads_receipts(acme: ModuleType) -> None:
     body = json.dumps({"id": "a1", "status": "done", "reference": str(REF)}).encode()
     mac = hmac.new(b"s", body, hashlib.sha256).hexdigest()
 
@@ -71,7 +71,7 @@ def test_the_example_s_receipts_are_proved_and_read(acme: ModuleType) -> None:
         acme.read("alpha", {"receipt_key": "s"}, posted(body))
 
 
-def test_the_example_is_one_object(acme: ModuleType) -> None:
+def test_the_example_vendor_is_one_carrier_kind_object(acme: ModuleType) -> None:
     kind = acme.KIND
 
     assert (kind.name, kind.make, kind.receipts.read, kind.receipts.authenticate) == (
@@ -82,7 +82,7 @@ def test_the_example_is_one_object(acme: ModuleType) -> None:
     )
 
 
-def test_the_generic_object_is_a_carrier() -> None:
+def test_the_example_of_generic_settings_makes_a_carrier() -> None:
     settings = json.loads(next(text for kind, text in BLOCKS if kind == "json"))
 
     carrier = generic.make("gn", settings)
@@ -91,7 +91,7 @@ def test_the_generic_object_is_a_carrier() -> None:
     carrier.close()
 
 
-def test_every_kind_is_in_the_manual() -> None:
+def test_every_carrier_kind_is_in_the_manual() -> None:
     assert {kind for kind in KINDS if f"| `{kind}` |" not in MANUAL.read_text()} == set()
 
 
@@ -102,7 +102,7 @@ READ = re.compile(
 SOURCES = Path(generic.__file__).parents[1]
 
 
-def test_every_setting_of_an_http_kind_is_in_the_manual() -> None:
+def test_every_setting_of_an_http_carrier_kind_is_in_the_manual() -> None:
     files = [*SOURCES.glob("*.py"), *SOURCES.glob("generic/*.py"), SOURCES.parent / "http.py"]
     keys = {key for file in files for key in READ.findall(file.read_text())}
 

@@ -13,7 +13,7 @@ TREE = {"a": [{"b": 1}, {"b": None}], "0": "zero"}
     ("path", "found"),
     [("a.0.b", 1), ("a.1.b", None), ("a.2.b", None), ("a.b", None), ("0", "zero"), ("", None), ("a.-1", None)],
 )
-def test_a_path_leads_to_what_is_there_or_nowhere(path: str, found: Any) -> None:
+def test_a_dotted_path_finds_a_json_value_or_none(path: str, found: Any) -> None:
     assert posted_receipts.at(TREE, path) == found
 
 
@@ -27,12 +27,12 @@ def test_a_path_leads_to_what_is_there_or_nowhere(path: str, found: Any) -> None
         ("ACME", "ACME"),
     ],
 )
-def test_a_number_has_its_plus_and_a_short_code_none(spelt: str, number: str) -> None:
+def test_a_phone_number_gets_its_plus_and_a_short_code_gets_none(spelt: str, number: str) -> None:
     assert posted_receipts.number(spelt, "from", {}) == number
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "a\0b", "né", ["x"]])
-def test_what_is_no_short_text_is_nobody_s_number(given: Any) -> None:
+def test_a_number_field_that_is_not_a_short_text_is_refused_by_its_name(given: Any) -> None:
     with pytest.raises(ValueError, match="from"):
         posted_receipts.number(given, "from", {})
 
@@ -50,15 +50,15 @@ def test_what_is_no_short_text_is_nobody_s_number(given: Any) -> None:
         (True, None),
     ],
 )
-def test_a_moment_is_one_that_a_database_could_tell(spelt: Any, moment: datetime | None) -> None:
+def test_a_time_that_is_invalid_or_out_of_range_becomes_none(spelt: Any, moment: datetime | None) -> None:
     assert posted_receipts.moment(spelt) == moment
 
 
-def test_a_form_of_too_many_fields_is_not_read() -> None:
+def test_a_form_with_too_many_fields_is_refused() -> None:
     with pytest.raises(ValueError, match=r"."):
         posted_receipts.fields(posted(b"&".join(b"a=1" for _ in range(posted_receipts.MOST_FIELDS + 1))))
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"{", b"\xff", b""])
-def test_what_is_no_json_is_none(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_parsed_as_none(body: bytes) -> None:
     assert posted_receipts.parsed(body) is None

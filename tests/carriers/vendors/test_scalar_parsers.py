@@ -51,7 +51,7 @@ MOMENT = datetime(2023, 11, 14, 22, 13, tzinfo=UTC)
         "/Date(1699999980000)/",
     ],
 )
-def test_a_moment_is_read_however_it_is_spelt(spelt: Any) -> None:
+def test_a_time_is_read_in_each_format_that_vendors_use(spelt: Any) -> None:
     assert scalar_parsers.moment(spelt) == MOMENT
 
 
@@ -65,7 +65,7 @@ def test_a_moment_is_read_however_it_is_spelt(spelt: Any) -> None:
         ("2023-11-12T22:13:00Z", "%d.%m.%Y"),
     ],
 )
-def test_a_format_says_how_a_moment_is_spelt_and_any_usual_spelling_is_read_besides(spelt: Any, format_: str) -> None:
+def test_a_time_is_read_by_its_configured_format_or_else_in_any_usual_format(spelt: Any, format_: str) -> None:
     assert scalar_parsers.moment(spelt, format_) == datetime(2023, 11, 12, 22, 13, tzinfo=UTC)
 
 
@@ -73,7 +73,7 @@ def test_a_format_says_how_a_moment_is_spelt_and_any_usual_spelling_is_read_besi
     "spelt",
     [None, "", "soon", True, False, {}, [], 7, "7", "32/13/2023 22:13", "99999999999", 1e300, "0", float("nan")],
 )
-def test_what_is_no_moment_is_none(spelt: Any) -> None:
+def test_a_value_that_is_not_a_time_becomes_none(spelt: Any) -> None:
     assert scalar_parsers.moment(spelt) is None
 
 
@@ -87,7 +87,7 @@ NOT_AN_AMOUNT: list[object] = [None, "", "EUR", "nan", "inf", True, {}, "1,2,3"]
     [(0, 0), ("0", 0), ("101", 101), (101.0, 101), ("101.0", 101), (" 3 ", 3), ("-1", -1)]
     + [(odd, None) for odd in NOT_WHOLE],
 )
-def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | None) -> None:
+def test_a_whole_number_is_read_from_a_number_and_from_text(given: Any, found: int | None) -> None:
     assert scalar_parsers.integer(given) == found
 
 
@@ -97,7 +97,7 @@ def test_a_whole_number_is_one_as_a_number_and_as_text(given: Any, found: int | 
     + [(odd, False) for odd in (False, "false", "FALSE", 0, "0", "no")]
     + [(odd, None) for odd in NOT_A_TRUTH],
 )
-def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool | None) -> None:
+def test_a_boolean_is_read_from_a_boolean_a_number_and_a_text(given: Any, found: bool | None) -> None:
     assert scalar_parsers.boolean(given) is found
 
 
@@ -105,7 +105,7 @@ def test_a_truth_is_one_as_a_truth_a_number_and_as_text(given: Any, found: bool 
     ("given", "found"),
     [("a", "a"), (7, "7"), (0, "0"), (7.0, "7"), (True, "true"), (" x ", "x"), ("", None), (None, None)],
 )
-def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
+def test_a_word_is_read_from_text_a_number_and_a_boolean(given: Any, found: str | None) -> None:
     assert scalar_parsers.word(given, "status") == found
 
 
@@ -124,12 +124,12 @@ def test_a_word_may_come_as_a_number(given: Any, found: str | None) -> None:
     ]
     + [(odd, None) for odd in NOT_AN_AMOUNT],
 )
-def test_an_amount_may_have_marks_between_its_thousands(spelt: Any, found: str | None) -> None:
+def test_an_amount_is_read_with_and_without_thousands_separators(spelt: Any, found: str | None) -> None:
     assert scalar_parsers.amount(spelt) == (None if found is None else Decimal(found))
 
 
 @pytest.mark.parametrize("given", ["x" * 129, "a\0b", "né", ["x"], {"x": 1}])
-def test_what_is_no_short_text_is_no_label_and_no_word(given: Any) -> None:
+def test_a_value_that_is_not_a_short_text_is_no_label_and_refused_as_a_word(given: Any) -> None:
     assert scalar_parsers.label(given) is None
     with pytest.raises(ValueError, match="status"):
         scalar_parsers.word(given, "status")
@@ -150,9 +150,9 @@ TEXT = '{"text": "Grüße"}'
         b" \r\n" + TEXT.encode(),
     ],
 )
-def test_json_is_read_in_whatever_octets_it_comes(octets: bytes) -> None:
+def test_json_is_read_in_each_character_encoding(octets: bytes) -> None:
     assert scalar_parsers.parsed(octets) == {"text": "Grüße"}
 
 
-def test_a_line_break_within_a_text_spoils_no_json() -> None:
+def test_json_with_an_unescaped_line_break_in_a_string_is_read() -> None:
     assert scalar_parsers.parsed(b'{"text": "a\nb"}') == {"text": "a\nb"}

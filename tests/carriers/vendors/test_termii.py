@@ -68,21 +68,21 @@ class TestTermii(Conformance):
 
 
 @pytest.mark.parametrize(("words", "meaning"), WORDS.items())
-def test_each_word_has_its_outcome(words: str, meaning: tuple[str, RefusalReason]) -> None:
+def test_each_error_message_has_its_outcome(words: str, meaning: tuple[str, RefusalReason]) -> None:
     code, reason = meaning
 
     assert judged(judge, answer(400, {"message": f"{words.title()}."})) == (OUTCOMES[reason], code, None)
 
 
 @pytest.mark.parametrize(("field", "reason"), [*FIELDS.items(), ("channel", RefusalReason.CONFIGURATION)])
-def test_a_request_is_refused_by_the_field_that_is_named(field: str, reason: RefusalReason) -> None:
+def test_a_validation_error_has_the_outcome_of_the_field_that_it_names(field: str, reason: RefusalReason) -> None:
     body = {"message": "The given data was invalid.", "errors": {field: [f"The {field} to which sms is sent"]}}
 
     assert judged(judge, answer(422, body)) == (OUTCOMES[reason], "http_422", None)
 
 
 @pytest.mark.parametrize(("status", "reason"), REFUSALS.items())
-def test_each_status_has_its_outcome_where_the_words_say_nothing(status: int, reason: RefusalReason) -> None:
+def test_each_http_status_with_an_unknown_error_message_has_its_outcome(status: int, reason: RefusalReason) -> None:
     assert judged(judge, answer(status, {"message": "Hm"})) == (OUTCOMES[reason], f"http_{status}", None)
 
 
@@ -104,11 +104,13 @@ ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
+def test_each_vendor_response_has_its_outcome(
+    given: HttpResponse, expected: tuple[str, str | None, str | None]
+) -> None:
     assert judged(judge, given) == expected
 
 
-def test_what_termii_is_told(rig: VendorRig) -> None:
+def test_a_send_request_has_the_fields_that_termii_documents(rig: VendorRig) -> None:
     rig.carrier().send([parcel("hi", sender="+2348030000"), parcel(message_class=MessageClass.BULK)])
 
     first, bulk = (call.json() for call in rig.other.calls)
@@ -123,7 +125,7 @@ def test_what_termii_is_told(rig: VendorRig) -> None:
     assert bulk["channel"] == "generic"
 
 
-def test_the_balance_is_told(rig: VendorRig) -> None:
+def test_the_balance_is_read_with_its_currency(rig: VendorRig) -> None:
     assert rig.carrier().balance() == (Decimal("120.5"), "NGN")
 
 
@@ -160,7 +162,7 @@ def signed(given: object, by: str = "sesame") -> Posted:
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
+def test_each_receipt_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, signed({**REPORT, "status": status.title()})).receipts
 
     assert (receipt.verdict, receipt.carrier_ref) == (verdict, "5964465985113503103")
@@ -171,13 +173,13 @@ def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> No
     assert "2343459509389" not in receipt.raw
 
 
-def test_a_status_is_read_up_to_its_bar() -> None:
+def test_a_receipt_status_is_read_up_to_its_vertical_bar() -> None:
     [receipt] = read("alpha", SETTINGS, signed(REPORT)).receipts
 
     assert (receipt.verdict, receipt.at) == (ReceiptVerdict.DELIVERED, datetime(2020, 12, 16, 11, 34, 36, tzinfo=UTC))
 
 
-def test_a_message_from_a_handset_is_read() -> None:
+def test_an_mo_message_is_read() -> None:
     [inbound] = read("alpha", SETTINGS, signed(MESSAGE)).inbound
 
     assert (inbound.key, inbound.phone, inbound.sender, inbound.body) == (
@@ -189,7 +191,7 @@ def test_a_message_from_a_handset_is_read() -> None:
     assert inbound.at == datetime(2020, 12, 16, 10, 51, 3, tzinfo=UTC)
 
 
-def test_news_of_a_device_is_nothing_to_us() -> None:
+def test_a_device_status_post_is_neither_a_receipt_nor_an_mo_message() -> None:
     events = read("alpha", SETTINGS, signed({"type": "device_status", "status": "Disconnected"}))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -199,12 +201,12 @@ def test_news_of_a_device_is_nothing_to_us() -> None:
     "post",
     [posted(REPORT), signed(REPORT, by="other"), signed(REPORT, by=""), posted(REPORT, x_termii_signature="sesame")],
 )
-def test_what_termii_did_not_sign_is_forged(post: Posted) -> None:
+def test_a_post_without_a_valid_signature_is_refused_as_forged(post: Posted) -> None:
     with pytest.raises(ReceiptForged):
         read("alpha", SETTINGS, post)
 
 
-def test_without_a_key_of_ours_nothing_is_believed() -> None:
+def test_every_post_is_refused_when_no_secret_key_is_set() -> None:
     with pytest.raises(ReceiptForged, match="set secret_key"):
         read("alpha", {}, signed(REPORT, by=""))
 
@@ -213,7 +215,7 @@ def test_without_a_key_of_ours_nothing_is_believed() -> None:
     "given",
     [{**REPORT, "status": ""}, {**REPORT, "message_id": None}, {**MESSAGE, "message": None}, ["x"], "x"],
 )
-def test_what_cannot_be_read_is_set_aside(given: object) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(given: object) -> None:
     events = read("alpha", SETTINGS, signed(given))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -229,6 +231,6 @@ def test_what_cannot_be_read_is_set_aside(given: object) -> None:
         ({"base_url": "https://x", "api_key": "k", "wings": 1}, "wings is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)

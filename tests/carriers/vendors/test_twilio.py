@@ -71,7 +71,7 @@ class TestTwilio(Conformance):
 
 
 @pytest.mark.parametrize(("code", "reason"), CODES.items())
-def test_each_code_means_the_same_in_an_answer_and_in_a_receipt(code: str, reason: RefusalReason) -> None:
+def test_each_error_code_means_the_same_in_a_response_and_in_a_receipt(code: str, reason: RefusalReason) -> None:
     outcome = OUTCOMES[reason]
 
     assert judged(judge, answer(400, fault(int(code), 400))) == (outcome, code, None)
@@ -101,11 +101,13 @@ ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
+def test_each_vendor_response_has_its_outcome(
+    given: HttpResponse, expected: tuple[str, str | None, str | None]
+) -> None:
     assert judged(judge, given) == expected
 
 
-def test_what_twilio_is_told(rig: VendorRig) -> None:
+def test_a_send_request_has_the_fields_that_twilio_documents(rig: VendorRig) -> None:
     given = parcel("grüß dich & +", valid_until=datetime.now(UTC) + timedelta(seconds=600))
 
     rig.carrier().send([given])
@@ -132,7 +134,9 @@ def test_what_twilio_is_told(rig: VendorRig) -> None:
         ("https://u:p@sms.example:8443/tw/", "https://u:p@sms.example:8443/tw/?ref={ref}"),
     ],
 )
-def test_our_reference_is_in_the_query_before_a_fragment(rig: VendorRig, receipt_url: str, called: str) -> None:
+def test_the_status_callback_has_our_reference_in_its_query_before_a_fragment(
+    rig: VendorRig, receipt_url: str, called: str
+) -> None:
     given = parcel()
 
     # the other end finds our reference in the query, or the message would not be taken
@@ -146,13 +150,13 @@ def test_our_reference_is_in_the_query_before_a_fragment(rig: VendorRig, receipt
     ("sender", "spelt"),
     [("15005550006", "+15005550006"), ("+15005550006", "+15005550006"), ("12345", "12345"), ("ACME", "ACME")],
 )
-def test_a_number_that_sends_has_its_plus(rig: VendorRig, sender: str, spelt: str) -> None:
+def test_a_sender_that_is_a_phone_number_gets_its_plus(rig: VendorRig, sender: str, spelt: str) -> None:
     rig.carrier().send([parcel(sender=sender)])
 
     assert rig.other.calls[0].form()["From"] == spelt
 
 
-def test_a_messaging_service_takes_the_sender_s_place(rig: VendorRig) -> None:
+def test_messaging_service_sid_replaces_the_sender(rig: VendorRig) -> None:
     rig.at(rig.url, messaging_service_sid="MG1").send([parcel()])
 
     sent = rig.other.calls[0].form()
@@ -160,13 +164,13 @@ def test_a_messaging_service_takes_the_sender_s_place(rig: VendorRig) -> None:
 
 
 @pytest.mark.parametrize(("left", "reported"), [(-5, "1"), (0.5, "1"), (86_400, "36000")])
-def test_a_validity_stays_within_twilio_s_limits(rig: VendorRig, left: float, reported: str) -> None:
+def test_the_validity_period_stays_within_twilio_s_limits(rig: VendorRig, left: float, reported: str) -> None:
     rig.carrier().send([parcel(valid_until=datetime.now(UTC) + timedelta(seconds=left))])
 
     assert rig.other.calls[0].form()["ValidityPeriod"] == reported
 
 
-def test_a_sid_can_be_asked_about_and_nothing_else(rig: VendorRig) -> None:
+def test_a_message_can_be_queried_only_by_its_sid(rig: VendorRig) -> None:
     carrier = rig.carrier()
 
     found = carrier.query([parcel(), parcel(), parcel()], ["SM5", "SM6", None])
@@ -179,13 +183,13 @@ def test_a_sid_can_be_asked_about_and_nothing_else(rig: VendorRig) -> None:
     assert carrier.unknown_ability is UnknownAbility.BLIND
 
 
-def test_nobody_there_to_ask_is_no_answer(rig: VendorRig) -> None:
+def test_a_query_to_an_unreachable_vendor_is_unknown(rig: VendorRig) -> None:
     [found] = rig.away().query([parcel()], ["SM5"])
 
     assert (found.outcome, found.code) == (Outcome.UNKNOWN, "refused")
 
 
-def test_the_balance_is_told(rig: VendorRig) -> None:
+def test_the_balance_is_read_with_its_currency(rig: VendorRig) -> None:
     assert rig.carrier().balance() == (Decimal("10.25"), "USD")
     assert rig.away().balance() is None
 
@@ -221,7 +225,7 @@ def signed(given: dict[str, str], url: str = URL, by: str = "t0ken") -> Posted:
     return posted(body, url, x_twilio_signature=mac)
 
 
-def test_the_signature_is_the_one_of_twilio_s_own_documentation() -> None:
+def test_the_signature_example_of_twilio_s_documentation_is_accepted() -> None:
     """The example of www.twilio.com/docs/usage/webhooks/webhooks-security."""
     given = {
         "CallSid": "CA1234567890ABCDE",
@@ -242,7 +246,7 @@ def test_the_signature_is_the_one_of_twilio_s_own_documentation() -> None:
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict | None) -> None:
+def test_each_receipt_status_has_its_verdict(status: str, verdict: ReceiptVerdict | None) -> None:
     events = read("alpha", SETTINGS, signed({**REPORT, "MessageStatus": status}))
 
     [receipt] = events.receipts
@@ -252,7 +256,7 @@ def test_each_status_has_its_verdict(status: str, verdict: ReceiptVerdict | None
 
 
 @pytest.mark.parametrize(("status", "retryable"), [("failed", True), ("undelivered", False)])
-def test_a_code_in_no_table_is_one_of_an_answer_where_the_message_never_left_twilio(
+def test_an_unknown_error_code_is_retryable_if_the_status_is_failed_and_not_if_undelivered(
     status: str, retryable: bool
 ) -> None:
     code = "39999"
@@ -263,7 +267,7 @@ def test_a_code_in_no_table_is_one_of_an_answer_where_the_message_never_left_twi
     assert (receipt.code, receipt.retryable) == (code, retryable)
 
 
-def test_a_message_from_a_handset_is_read() -> None:
+def test_an_mo_message_is_read() -> None:
     events = read("alpha", SETTINGS, signed(MESSAGE, "https://sms.example/receipts/alpha"))
 
     [inbound] = events.inbound
@@ -279,7 +283,7 @@ def test_a_message_from_a_handset_is_read() -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "read_as"), [("Adiós", "STOP", "STOP Adiós"), ("stop", "STOP", "stop"), ("hi", "HELP", "hi")]
 )
-def test_twilios_own_word_for_a_stop_is_taken(body: str, kind: str, read_as: str) -> None:
+def test_an_mo_message_that_twilio_marks_as_stop_is_read_as_a_stop(body: str, kind: str, read_as: str) -> None:
     given = {**MESSAGE, "Body": body, "OptOutType": kind}
 
     [inbound] = read("alpha", SETTINGS, signed(given, "https://sms.example/receipts/alpha")).inbound
@@ -300,12 +304,12 @@ FORGED: dict[str, Posted] = {
 
 
 @pytest.mark.parametrize("post", FORGED.values(), ids=FORGED.keys())
-def test_what_twilio_did_not_sign_is_forged(post: Posted) -> None:
+def test_a_post_without_a_valid_signature_is_refused_as_forged(post: Posted) -> None:
     with pytest.raises(ReceiptForged):
         read("alpha", SETTINGS, post)
 
 
-def test_without_a_token_of_ours_nothing_is_believed() -> None:
+def test_every_post_is_refused_when_no_auth_token_is_set() -> None:
     with pytest.raises(ReceiptForged, match="set auth_token"):
         read("alpha", {}, signed(REPORT, by=""))
 
@@ -317,7 +321,7 @@ def test_without_a_token_of_ours_nothing_is_believed() -> None:
         {"MessageSid": "SM1", "From": "+1", "To": "+2"},
     ],
 )
-def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(given: dict[str, str]) -> None:
     events = read("alpha", SETTINGS, signed(given))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -338,6 +342,6 @@ def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
         ({"account_sid": "AC1", "auth_token": "t", "wings": 2}, "wings is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)

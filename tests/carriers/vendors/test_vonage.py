@@ -82,7 +82,7 @@ class TestVonage(Conformance):
 
 
 @pytest.mark.parametrize(("status", "reason"), ERRORS.items())
-def test_each_status_has_its_outcome(status: str, reason: RefusalReason) -> None:
+def test_each_error_status_has_its_outcome(status: str, reason: RefusalReason) -> None:
     assert judged(judge, answer(200, said(status))) == (OUTCOMES[reason], status, None)
 
 
@@ -105,7 +105,9 @@ ANSWERS: dict[str, tuple[HttpResponse, tuple[str, str | None, str | None]]] = {
 
 
 @pytest.mark.parametrize(("given", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_each_answer_has_its_outcome(given: HttpResponse, expected: tuple[str, str | None, str | None]) -> None:
+def test_each_vendor_response_has_its_outcome(
+    given: HttpResponse, expected: tuple[str, str | None, str | None]
+) -> None:
     assert judged(judge, given) == expected
 
 
@@ -125,13 +127,15 @@ NAMED: dict[str, str] = {
 
 @pytest.mark.parametrize("status", ["2", "3", 2])
 @pytest.mark.parametrize(("words", "outcome"), NAMED.items())
-def test_a_parameter_is_to_blame_only_if_it_is_named(status: Any, words: str, outcome: str) -> None:
+def test_a_parameter_error_has_the_outcome_of_a_parameter_only_if_its_text_names_it(
+    status: Any, words: str, outcome: str
+) -> None:
     body = {"messages": [{"status": status, "error-text": words}]}
 
     assert judged(judge, answer(200, body)) == (outcome, str(status), None)
 
 
-def test_numbers_where_words_are_expected_are_read() -> None:
+def test_numbers_instead_of_strings_are_read() -> None:
     body = {"messages": {"status": 0, "message-id": 77}}
 
     assert judged(judge, answer(200, body)) == ("accepted", None, "77")
@@ -139,19 +143,19 @@ def test_numbers_where_words_are_expected_are_read() -> None:
     assert (receipt.carrier_ref, receipt.code) == ("77", None)
 
 
-def test_the_references_of_all_parts_are_kept() -> None:
+def test_the_message_ids_of_all_parts_are_kept() -> None:
     assert judge(REF, answer(200, said("0", "0"))).parts == ("0A0", "0A1")
     assert judge(REF, answer(200, said("0"))).parts == ()
 
 
-def test_a_throttled_answer_says_how_long_to_wait() -> None:
+def test_retry_after_of_a_throttled_response_is_read_from_its_text() -> None:
     text = "Throughput Rate Exceeded - please wait [ 250 ] and retry"
 
     assert judge(REF, answer(200, said("1", text=text))).retry_after == 0.25
     assert judge(REF, answer(200, said("1"))).retry_after == 1
 
 
-def test_an_answer_of_a_form_that_nobody_thought_of_spoils_no_other() -> None:
+def test_a_malformed_response_is_unknown_and_does_not_affect_other_messages() -> None:
     odd = plain("200 OK", json.dumps({"messages": [{"status": []}]}).encode())
     good = plain("200 OK", json.dumps(said("0")).encode())
     answers = iter((good, odd, good))
@@ -170,7 +174,7 @@ def test_an_answer_of_a_form_that_nobody_thought_of_spoils_no_other() -> None:
     assert [(each.outcome, each.code) for each in attempts] == [taken, (Outcome.UNKNOWN, "unreadable"), taken]
 
 
-def test_what_vonage_is_told(rig: VendorRig) -> None:
+def test_a_send_request_has_the_fields_that_vonage_documents(rig: VendorRig) -> None:
     until = datetime.now(UTC) + timedelta(seconds=600)
     given = parcel("a&b é", sender="+4479460000", encoding=Encoding.GSM7, valid_until=until)
 
@@ -192,7 +196,7 @@ def test_what_vonage_is_told(rig: VendorRig) -> None:
     assert rig.other.calls[1].form()["type"] == "unicode"
 
 
-def test_the_balance_is_told(rig: VendorRig) -> None:
+def test_the_balance_is_read_with_its_currency(rig: VendorRig) -> None:
     assert rig.carrier().balance() == (Decimal("10.28"), "EUR")
 
 
@@ -225,7 +229,7 @@ MESSAGE = {
 
 
 @pytest.mark.parametrize(("status", "verdict"), STATUSES.items())
-def test_each_status_of_a_report_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
+def test_each_receipt_status_has_its_verdict(status: str, verdict: ReceiptVerdict) -> None:
     [receipt] = read("alpha", SETTINGS, posted({**REPORT, "status": status}, URL)).receipts
 
     assert (receipt.verdict, receipt.key, receipt.carrier_ref, receipt.ref) == (verdict, f"0A0/{status}", "0A0", REF)
@@ -234,7 +238,7 @@ def test_each_status_of_a_report_has_its_verdict(status: str, verdict: ReceiptVe
 
 
 @pytest.mark.parametrize(("code", "reason"), [*ERR_CODES.items(), ("77", None)])
-def test_each_failure_says_whether_another_carrier_may_do_better(code: str, reason: RefusalReason | None) -> None:
+def test_each_error_code_of_a_failed_receipt_is_retryable_or_not(code: str, reason: RefusalReason | None) -> None:
     [receipt] = read("alpha", SETTINGS, posted({**REPORT, "status": "failed", "err-code": code}, URL)).receipts
 
     assert (receipt.code, receipt.retryable) == (code, may_another_help(reason))
@@ -249,13 +253,13 @@ def test_each_failure_says_whether_another_carrier_may_do_better(code: str, reas
     ],
     ids=["JSON", "form", "GET"],
 )
-def test_a_report_comes_in_three_ways(post: Posted) -> None:
+def test_a_receipt_is_read_from_json_a_form_and_a_query(post: Posted) -> None:
     [receipt] = read("alpha", SETTINGS, post).receipts
 
     assert (receipt.verdict, receipt.carrier_ref, receipt.ref) == (ReceiptVerdict.DELIVERED, "0A0", REF)
 
 
-def test_a_message_from_a_handset_is_read() -> None:
+def test_an_mo_message_is_read() -> None:
     [inbound] = read("alpha", SETTINGS, posted(url=f"{URL}&{urlencode(MESSAGE)}")).inbound
 
     assert (inbound.key, inbound.phone, inbound.sender) == ("0B1", "+491701234567", "12345")
@@ -263,7 +267,7 @@ def test_a_message_from_a_handset_is_read() -> None:
     assert (inbound.part_ref, inbound.part, inbound.of) == (None, None, None)
 
 
-def test_a_part_of_a_long_message_says_which() -> None:
+def test_an_mo_message_part_has_its_reference_number_and_count() -> None:
     parts = [
         read("alpha", SETTINGS, posted({**MESSAGE, "messageId": f"0B{n}", **concat(n)}, URL)).inbound[0] for n in (2, 1)
     ]
@@ -277,13 +281,13 @@ def test_a_part_of_a_long_message_says_which() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"concat-part": "two"}, {"concat-part": "4"}, {"concat-total": ""}, {"concat-ref": ""}]
 )
-def test_a_part_of_which_nobody_can_tell_its_place_is_a_message_by_itself(wrong: dict[str, str]) -> None:
+def test_an_mo_message_part_with_invalid_concatenation_fields_is_a_message_of_its_own(wrong: dict[str, str]) -> None:
     [reported] = read("alpha", SETTINGS, posted({**MESSAGE, **concat(2), **wrong}, URL)).inbound
 
     assert (reported.body, reported.part_ref, reported.part) == ("Stop, Grüße & Küsse=", None, None)
 
 
-def test_the_halves_of_a_character_cut_between_parts_are_kept() -> None:
+def test_a_surrogate_pair_split_between_message_parts_is_kept() -> None:
     first, second = (
         read("alpha", SETTINGS, posted({**MESSAGE, **concat(n), "text": half}, URL)).inbound[0]
         for n, half in ((1, "hi \ud83d"), (2, "\udc4d"))
@@ -298,7 +302,7 @@ def concat(n: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("way", ["JSON", "form", "GET"])
-def test_a_signature_is_held_to_the_account_s_method(method: str, way: str) -> None:
+def test_a_signature_is_verified_by_the_account_s_signature_method(method: str, way: str) -> None:
     given = {**MESSAGE, "timestamp": "1578787200", "nonce": "aa"}
     text = "".join(f"&{k}={given[k].replace('&', '_').replace('=', '_')}" for k in sorted(given))
     digest = (
@@ -320,7 +324,7 @@ def test_a_signature_is_held_to_the_account_s_method(method: str, way: str) -> N
             read("alpha", settings, post(forged))
 
 
-def test_the_signature_is_that_of_the_vendor_s_own_libraries() -> None:
+def test_the_signature_equals_that_of_the_vendor_s_libraries() -> None:
     """The vector of vonage-python-sdk's tests (test_signature.py: `check_signature`)."""
     given = {"a": "1", "b": "2", "timestamp": "1461605396", "sig": "6af838ef94998832dbfc29020b564830"}
 
@@ -328,12 +332,12 @@ def test_the_signature_is_that_of_the_vendor_s_own_libraries() -> None:
 
 
 @pytest.mark.parametrize("url", [URL.replace("sesame", "open"), URL.partition("?")[0]])
-def test_without_our_token_it_is_forged(url: str) -> None:
+def test_a_post_without_the_receipt_token_is_refused_as_forged(url: str) -> None:
     with pytest.raises(ReceiptForged):
         read("alpha", SETTINGS, posted(REPORT, url))
 
 
-def test_without_any_secret_of_ours_nothing_is_believed() -> None:
+def test_every_post_is_refused_when_neither_token_nor_signature_secret_is_set() -> None:
     with pytest.raises(ReceiptForged, match="set receipt_token"):
         read("alpha", {}, posted(REPORT, URL))
 
@@ -347,7 +351,7 @@ def test_without_any_secret_of_ours_nothing_is_believed() -> None:
         {key: value for key, value in MESSAGE.items() if key != "text"},
     ],
 )
-def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
+def test_an_unreadable_post_becomes_a_dead_letter(given: dict[str, str]) -> None:
     events = read("alpha", SETTINGS, posted(given, URL))
 
     assert (events.receipts, events.inbound) == ([], [])
@@ -364,6 +368,6 @@ def test_what_cannot_be_read_is_set_aside(given: dict[str, str]) -> None:
         ({"api_key": "a", "api_secret": "b", "wings": 1}, "wings is no setting"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(settings: dict[str, object], named: str) -> None:
+def test_an_invalid_setting_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"carrier alpha: {named}"):
         make("alpha", settings)
