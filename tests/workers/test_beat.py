@@ -1,4 +1,4 @@
-"""The clock: its ticks are small, in a queue of their own, worthless once late, and harmless in pairs."""
+"""Celery beat: its tasks are small, use a queue of their own, expire when late, and may be published twice."""
 
 import time
 from collections import Counter
@@ -39,12 +39,12 @@ def ticks(quiet: Site, eventually: Eventually) -> list[tuple[datetime, dict[str,
     return found
 
 
-def test_ticks_travel_in_a_queue_of_their_own(quiet: Site, ticks: list[Any]) -> None:
+def test_ticks_are_sent_to_a_queue_of_their_own(quiet: Site, ticks: list[Any]) -> None:
     assert {headers["task"] for _, headers, _ in ticks} >= {"sms.promote", "sms.settle"}
     assert [quiet.waiting(queue.name) for queue in QUEUES if queue.name != CLOCK] == [[]] * (len(QUEUES) - 1)
 
 
-def test_a_tick_is_worthless_once_the_next_is_due(ticks: list[Any]) -> None:
+def test_a_tick_expires_when_the_next_is_due(ticks: list[Any]) -> None:
     seconds = {entry["task"]: entry["schedule"] for entry in SCHEDULE.values()}
 
     for at, headers, _ in ticks:
@@ -52,18 +52,18 @@ def test_a_tick_is_worthless_once_the_next_is_due(ticks: list[Any]) -> None:
         assert left <= timedelta(seconds=max(seconds[headers["task"]], 1))
 
 
-def test_a_tick_carries_nothing(ticks: list[Any]) -> None:
+def test_a_tick_has_no_arguments(ticks: list[Any]) -> None:
     assert all(body[:2] == [[], {}] for _, _, body in ticks)
 
 
 @pytest.mark.parametrize("name", SCHEDULE)
-def test_everything_that_happens_unasked_expires_and_has_its_queue(name: str) -> None:
+def test_every_scheduled_task_expires_and_uses_the_clock_queue(name: str) -> None:
     entry = SCHEDULE[name]
 
     assert entry["options"] == {"queue": CLOCK, "expires": max(entry["schedule"], 1)}
 
 
-def test_everything_that_happens_unasked_is_a_task(quiet: Site) -> None:
+def test_every_scheduled_task_is_registered(quiet: Site) -> None:
     code = "from workers.tasks import app; print(*app.tasks)"
 
     tasks = quiet.run_python(code).stdout.split()
@@ -71,7 +71,7 @@ def test_everything_that_happens_unasked_is_a_task(quiet: Site) -> None:
     assert {entry["task"] for entry in SCHEDULE.values()} <= set(tasks)
 
 
-def test_two_beats_at_once_promote_nothing_twice(new_site: Callable[[], Site], eventually: Eventually) -> None:
+def test_two_concurrent_beats_promote_no_batch_twice(new_site: Callable[[], Site], eventually: Eventually) -> None:
     site = new_site()
     later = datetime.now(UTC) + timedelta(hours=1)
     answers = site.world.submit(*(site.world.order(send_at=later + timedelta(seconds=n)) for n in range(200)))
@@ -99,7 +99,7 @@ def test_two_beats_at_once_promote_nothing_twice(new_site: Callable[[], Site], e
     assert [finding for finding in audit(site.rt) if finding.broken] == []
 
 
-def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
+def test_held_messages_are_sent_once_the_suspension_or_drain_ends(
     new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
@@ -118,7 +118,7 @@ def test_what_a_suspension_or_a_drain_held_goes_on_by_itself_once_it_is_over(
     assert [finding for finding in audit(site.rt) if finding.broken] == []
 
 
-def test_a_beat_needs_no_folder_and_makes_none(quiet: Site, tmp_path: Path) -> None:
+def test_beat_runs_without_a_home_folder_and_creates_none(quiet: Site, tmp_path: Path) -> None:
     words = procfile("beat", quiet.environment)
 
     quiet.start("bare beat", *words[words.index("beat") :], ready="maxinterval", POSTROAD_HOME=str(tmp_path / "none"))

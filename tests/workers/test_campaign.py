@@ -1,4 +1,4 @@
-"""What becomes of the lines of a CSV file."""
+"""The lines of a campaign file (CSV): recipients, merge fields, malformed lines."""
 
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,11 @@ def test_each_line_is_a_recipient_and_each_other_column_a_merge_field() -> None:
 
 
 @pytest.mark.parametrize("header", ["to", "phone", "number", "msisdn", "Phone", " TO "])
-def test_the_column_of_numbers_goes_by_several_names(header: str) -> None:
+def test_the_number_column_can_have_several_names(header: str) -> None:
     assert order_of(f"name,{header}\nAda,+2348012345678\n").recipients[0].to == "+2348012345678"
 
 
-def test_any_column_can_be_said_to_hold_the_numbers() -> None:
+def test_any_column_can_be_named_as_the_number_column() -> None:
     for column in ("Mobile No", "mobile no "):
         order = order_of("to,Mobile No,Name\nAda,+2348012345678,Ada\n", column=column)
 
@@ -55,19 +55,19 @@ def test_any_column_can_be_said_to_hold_the_numbers() -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_a_comma_a_semicolon_or_a_tab_stands_between_cells(delimiter: str) -> None:
+def test_cells_can_be_separated_by_comma_semicolon_or_tab(delimiter: str) -> None:
     content = delimiter.join(["to", "name"]) + "\n" + delimiter.join(["+2348012345678", "Ada"]) + "\n"
 
     assert order_of(content).recipients[0].merge == {"name": "Ada"}
 
 
-def test_a_byte_order_mark_windows_line_ends_and_blank_lines_do_no_harm() -> None:
+def test_a_byte_order_mark_crlf_and_blank_lines_are_ignored() -> None:
     order = order_of("\ufeffto,name\r\n\r\n+2348012345678,Ada\r\n\r\n")
 
     assert [each.to for each in order.recipients] == ["+2348012345678"]
 
 
-def test_a_cell_in_quotation_marks_may_hold_commas_and_lines() -> None:
+def test_a_quoted_cell_can_contain_commas_and_line_breaks() -> None:
     assert order_of('to,name\n+2348012345678,"Ada, the\nfirst"\n').recipients[0].merge == {"name": "Ada, the\nfirst"}
 
 
@@ -92,7 +92,7 @@ def test_a_cell_in_quotation_marks_may_hold_commas_and_lines() -> None:
     ],
     ids=["empty", "no header", "no number column", "same name twice", *"ABCDEFGHI", "latin-1", "utf-16"],
 )
-def test_a_file_without_a_usable_header_is_refused_whole(content: str | bytes, words: str) -> None:
+def test_a_file_without_a_usable_header_is_refused(content: str | bytes, words: str) -> None:
     with pytest.raises(BrokenCsvFile, match=words):
         read(content)
 
@@ -129,14 +129,14 @@ def test_a_file_without_a_usable_header_is_refused_whole(content: str | bytes, w
         *("NUL", "too long", "local", "national", "behind a quotation mark", "within a cell", "a blank before one"),
     ],
 )
-def test_a_broken_line_is_told_with_its_number_and_the_others_go(line: bytes, words: str) -> None:
+def test_a_malformed_line_is_reported_with_its_number_and_the_others_are_read(line: bytes, words: str) -> None:
     content = b"to,name\n+2348012345678,Ada\n" + line + b"\n+4915112345678,Eve\n"
 
     assert faults_of(content) == [LineFault(3, words)]
     assert [each.merge["name"] for each in order_of(content).recipients] == ["Ada", "Eve"]
 
 
-def test_lines_are_counted_as_an_editor_counts_them() -> None:
+def test_line_numbers_count_blank_lines_and_line_breaks_in_cells() -> None:
     content = 'to,name\n+2348012345678,"Ada\nB."\n\n+447911123456\n'
 
     assert [fault.line for fault in faults_of(content)] == [5]
@@ -162,7 +162,7 @@ QUOTES = {
 
 
 @pytest.mark.parametrize(("content", "lines", "names"), QUOTES.values(), ids=QUOTES)
-def test_a_quotation_mark_without_its_partner_costs_its_own_line_and_gives_nobody_another_s(
+def test_an_unclosed_quotation_mark_makes_only_its_own_lines_malformed(
     content: str, lines: list[int], names: list[str]
 ) -> None:
     [portion] = read(content)
@@ -172,7 +172,7 @@ def test_a_quotation_mark_without_its_partner_costs_its_own_line_and_gives_nobod
     assert [recipient.merge["name"] for recipient in portion.order.recipients] == names
 
 
-def test_a_thousand_lines_behind_an_open_quotation_mark_go_out() -> None:
+def test_a_thousand_lines_after_an_unclosed_quotation_mark_are_read() -> None:
     content = 'to,name\n+2348031234567,"Ada\n' + "".join(f"+23480{n:08},Ben\n" for n in range(999))
 
     [portion] = read(content)
@@ -184,7 +184,7 @@ def test_a_thousand_lines_behind_an_open_quotation_mark_go_out() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\r"], ids=ascii)
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
-def test_lines_end_as_any_machine_ends_them(end: str, size: int) -> None:
+def test_every_kind_of_line_end_is_read(end: str, size: int) -> None:
     content = f'to,name{end}+2348031234567,"A{end}da"{end}{end}x,Ben{end}+2348031234568,Cy{end}'.encode()
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
 
@@ -195,7 +195,7 @@ def test_lines_end_as_any_machine_ends_them(end: str, size: int) -> None:
     assert [fault.line for fault in portion.faults] == [5]
 
 
-def test_columns_that_the_text_does_not_name_are_nothing() -> None:
+def test_columns_that_the_text_does_not_use_are_ignored() -> None:
     header = ",".join(["to", *[f"c{n}" for n in range(120)], "name", "c1", "", ""])
     cells = ["+2348031234567", "x" * 2000, "\0", *["y"] * 118, "Ada", "", "", ""]
 
@@ -204,13 +204,13 @@ def test_columns_that_the_text_does_not_name_are_nothing() -> None:
     assert [each.merge for each in order.recipients] == [{"name": "Ada"}]
 
 
-def test_a_nameless_column_at_the_end_must_be_empty() -> None:
+def test_trailing_columns_without_a_name_must_be_empty() -> None:
     faults = faults_of("to,name,,\n+2348031234567,Ada,,\n+2348031234568,Smith, John,\n+2348031234569,Cy\n")
 
     assert faults == [LineFault(3, "4 cells where the header has 2")]
 
 
-def test_merge_fields_are_matched_as_the_number_column_is() -> None:
+def test_merge_fields_match_columns_regardless_of_case() -> None:
     common = {**COMMON, "body": "Hi ${name} of ${Town}, ${greeting}", "merge": {"GREETING": "hello"}}
 
     [portion] = portions([b"TO , Name,town\n+2348031234567,Ada,Lagos\n"], common)
@@ -220,18 +220,18 @@ def test_merge_fields_are_matched_as_the_number_column_is() -> None:
     assert portion.order.recipients[0].merge == {"name": "Ada", "Town": "Lagos"}
 
 
-def test_the_spelling_of_the_text_goes_before_its_like() -> None:
+def test_a_column_in_the_exact_case_of_the_merge_field_wins() -> None:
     order = order_of("to,Name,name\n+2348031234567,X,Ada\n")
 
     assert order.recipients[0].merge == {"name": "Ada"}
 
 
-def test_a_column_that_no_merge_field_can_name_is_told_at_once() -> None:
+def test_a_merge_field_with_an_invalid_name_is_reported() -> None:
     with pytest.raises(BrokenCsvFile, match=r"\$\{First Name\}: a merge field is letters"):
         list(portions([b"to,First Name\n+2348031234567,Ada\n"], {**COMMON, "body": "Hi ${First Name}"}))
 
 
-def test_a_template_s_fields_are_columns_too() -> None:
+def test_the_fields_of_a_template_are_read_from_columns() -> None:
     common = {"account": "acme", "sender": "ACME", "template": "ride"}
 
     [portion] = portions([b"to,Name,x\n+2348031234567,Ada,y\n"], common, text="Hi ${name}")
@@ -240,7 +240,7 @@ def test_a_template_s_fields_are_columns_too() -> None:
     assert portion.order.recipients[0].merge == {"name": "Ada"}
 
 
-def test_national_numbers_are_dialled_where_their_row_or_all_are() -> None:
+def test_national_numbers_use_the_country_of_their_row_or_of_the_order() -> None:
     content = (
         "to,name,Country\n0803 123 4567,Ada,\n0664/1234567,Ben,at\n+447400123456,Cy,Britain\n+447400123456,Di,NG\n"
     )
@@ -256,13 +256,13 @@ def test_national_numbers_are_dialled_where_their_row_or_all_are() -> None:
     assert [fault.line for fault in portion.faults] == [5]
 
 
-def test_a_spreadsheet_s_numbers_are_told_line_by_line() -> None:
+def test_numbers_damaged_by_a_spreadsheet_are_reported_line_by_line() -> None:
     content = "phone,name\n+436641234567.0,Ada\n4.36641E+11,Ben\n+2348031234567 (Mum),Cy\n+43 664 1234567/8,Di\n"
 
     assert [fault.line for fault in faults_of(content)] == [2, 3, 4, 5]
 
 
-def test_ranges_of_numbers_that_are_unknown_are_faults_where_they_are_refused() -> None:
+def test_numbers_of_unassigned_ranges_are_refused_only_with_strict_numbers() -> None:
     lines = [b"to,name\n+2340001234567,Ada\n"]
 
     [lenient], [strict] = list(portions(lines, COMMON)), list(portions(lines, COMMON, strict_numbers=True))
@@ -270,7 +270,7 @@ def test_ranges_of_numbers_that_are_unknown_are_faults_where_they_are_refused() 
     assert (len(lenient.faults), len(strict.faults)) == (0, 1)
 
 
-def test_a_cell_without_an_end_costs_some_lines_not_the_file() -> None:
+def test_an_unclosed_cell_costs_one_line_of_a_large_file() -> None:
     content = 'to,name\n"+2348012345678,Ada\n' + "+447911123456,Ben\n" * 20_000
 
     portions_ = read(content)
@@ -279,14 +279,14 @@ def test_a_cell_without_an_end_costs_some_lines_not_the_file() -> None:
     assert sum(len(portion.order.recipients) for portion in portions_ if portion.order) == 20_000
 
 
-def test_a_fault_tells_nothing_of_a_person() -> None:
+def test_errors_contain_no_number_or_text_of_a_recipient() -> None:
     faults = faults_of(b"to,name\n+447911123456\n+4479111234560000,Secr\xe9t\n" + b"7" * 1700 + b",Secret\n")
 
     assert len(faults) == 3
     assert not any("4479" in fault.message or "Secr" in fault.message or "777" in fault.message for fault in faults)
 
 
-def test_a_thousand_lines_are_an_order() -> None:
+def test_each_thousand_lines_are_one_order() -> None:
     content = "to,name\n" + "".join(f"+23480{n:08},Ada\n" for n in range(2 * PORTION + 1))
 
     orders = [portion.order for portion in read(content)]
@@ -294,7 +294,7 @@ def test_a_thousand_lines_are_an_order() -> None:
     assert [len(order.recipients) for order in orders if order] == [PORTION, PORTION, 1]
 
 
-def test_a_named_campaign_keeps_its_keys_when_a_line_is_broken() -> None:
+def test_a_named_campaign_has_the_same_keys_when_a_line_is_malformed() -> None:
     lines = [f"+23480{n:08},Ada\n" for n in range(PORTION + 1)]
     whole = read("to,name\n" + "".join(lines), name="spring")
     broken = read("to,name\n" + "".join([",Ada\n", *lines[1:]]), name="spring")
@@ -303,7 +303,7 @@ def test_a_named_campaign_keeps_its_keys_when_a_line_is_broken() -> None:
     assert broken[1].order == whole[1].order
 
 
-def test_the_same_portion_is_the_same_request_and_another_is_not() -> None:
+def test_an_equal_portion_has_the_same_request_ids_and_a_different_one_has_not() -> None:
     first, second = "to,name\n+2348012345678,Ada\n", "to,name\n+2348012345679,Ada\n"
 
     ids = [request_ids(read(content, name="spring")[0], "spring") for content in (first, first, second)]
@@ -313,19 +313,19 @@ def test_the_same_portion_is_the_same_request_and_another_is_not() -> None:
     assert len(set(ids[0])) == len(ids[0])
 
 
-def test_a_fault_of_the_order_itself_is_no_fault_of_a_line() -> None:
+def test_an_error_in_the_common_fields_is_raised_and_not_reported_for_a_line() -> None:
     with pytest.raises(BrokenCsvFile, match="sender"):
         list(portions([b"to,name\n", b"+2348012345678,Ada\n"], {**COMMON, "sender": "x" * 30}))
 
 
-def test_a_portion_of_broken_lines_alone_is_no_order() -> None:
+def test_a_portion_of_only_malformed_lines_has_no_order() -> None:
     [portion] = read("to,name\nx\ny\n")
 
     assert portion.order is None
     assert len(portion.faults) == 2
 
 
-def test_the_demo_s_file_has_what_it_promises() -> None:
+def test_the_demo_file_has_its_documented_countries_encodings_and_errors() -> None:
     assert Path(CAMPAIGN).name == "demo.csv"
     with CAMPAIGN.open("rb") as lines:
         orders = [portion.order for portion in portions(lines, {**COMMON, "body": TEXT}, judged=False)]

@@ -1,4 +1,4 @@
-"""The client: a distribution of its own, built from the product's modules, beside whatever its application has."""
+"""The client: a distribution of its own that is built from the product's modules."""
 
 import os
 import shutil
@@ -79,7 +79,7 @@ def submitted(quiet: Site, application: dict[str, str], order: Order, **environm
     return done.stdout.strip()
 
 
-def test_an_application_hands_orders_over_with_the_client_alone(quiet: Site, application: dict[str, str]) -> None:
+def test_an_application_submits_orders_with_only_the_client_installed(quiet: Site, application: dict[str, str]) -> None:
     order = quiet.world.order(idempotency_key="k")
 
     request = submitted(quiet, application, order)
@@ -91,7 +91,7 @@ def test_an_application_hands_orders_over_with_the_client_alone(quiet: Site, app
     assert arrived.model_copy(update={"submitted_at": None}) == order
 
 
-def test_an_application_seals_its_orders_with_the_client_alone(quiet: Site, application: dict[str, str]) -> None:
+def test_an_application_seals_orders_with_only_the_client_installed(quiet: Site, application: dict[str, str]) -> None:
     key = str(ProducerKey.make())
 
     submitted(quiet, application, quiet.world.order(**{"class": "otp"}), POSTROAD_PRODUCER_KEY=key)
@@ -101,14 +101,14 @@ def test_an_application_seals_its_orders_with_the_client_alone(quiet: Site, appl
 
 
 @pytest.mark.parametrize(("copy", "source"), COPIES.items())
-def test_the_client_has_the_modules_of_the_product(wheel: Path, copy: str, source: str) -> None:
+def test_the_client_s_modules_are_copies_of_the_product_s(wheel: Path, copy: str, source: str) -> None:
     with ZipFile(wheel) as packed:
         copied = packed.read(f"postroad_client/{copy}").decode()
 
     assert copied.replace("from postroad_client.", "from schema.") == (ROOT / source).read_text("utf-8")
 
 
-def test_the_client_s_wheel_and_sdist_bring_the_licence_and_a_notice(wheel: Path) -> None:
+def test_the_client_s_wheel_and_sdist_contain_the_licence_and_a_notice(wheel: Path) -> None:
     [sdist] = wheel.parent.glob("*.tar.gz")
     with ZipFile(wheel) as packed, TarFile.open(sdist) as source:
         for name, original in (("LICENSE", ROOT / "LICENSE"), ("NOTICE", ROOT / "client" / "NOTICE")):
@@ -118,7 +118,7 @@ def test_the_client_s_wheel_and_sdist_bring_the_licence_and_a_notice(wheel: Path
             assert packed.read(path) == member.read() == original.read_bytes()
 
 
-def test_the_client_needs_celery_and_pydantic_and_has_the_version_of_the_product(wheel: Path) -> None:
+def test_the_client_requires_celery_and_pydantic_and_has_the_version_of_the_product(wheel: Path) -> None:
     product = ConfigParser()
     product.read(ROOT / "setup.cfg")
     declared = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text("utf-8"))["project"]

@@ -1,4 +1,4 @@
-"""docker-compose.yml, the Dockerfile and the Procfile say the same."""
+"""docker-compose.yml, the Dockerfile and the Procfile are consistent."""
 
 import os
 import re
@@ -49,13 +49,13 @@ def run(command: list[str], environment: Mapping[str, str]) -> "subprocess.Compl
 
 
 @pytest.mark.skipif(not has_compose(), reason="docker compose is not here; the tests below read the file themselves")
-def test_docker_compose_takes_the_file() -> None:
+def test_docker_compose_accepts_the_file() -> None:
     command = ["docker", "compose", "--file", str(COMPOSE), "config", "--quiet"]
 
     assert run(command, os.environ | SECRETS).stderr == ""
 
 
-def test_there_is_one_container_for_each_line_of_the_procfile(services: dict[str, Any]) -> None:
+def test_each_line_of_the_procfile_has_one_container(services: dict[str, Any]) -> None:
     lines = read_procfile()
 
     assert set(services) == {*lines, *SERVERS, "migrate"}
@@ -63,13 +63,13 @@ def test_there_is_one_container_for_each_line_of_the_procfile(services: dict[str
         assert services[name]["command"] == ["python", "-m", "workers.processes.procfile", name]
 
 
-def test_the_queues_of_the_procfile_are_each_worked_once() -> None:
+def test_every_queue_is_consumed_by_one_process_of_the_procfile() -> None:
     queues = re.findall(r"-Q (\S+)", " ".join(read_procfile().values()))
 
     assert sorted(",".join(queues).split(",")) == sorted(queue.name for queue in QUEUES)
 
 
-def test_processes_wait_for_the_migrations_and_those_for_the_servers(services: dict[str, Any]) -> None:
+def test_processes_wait_for_the_migrations_which_wait_for_the_servers(services: dict[str, Any]) -> None:
     healthy = {name: {"condition": "service_healthy"} for name in SERVERS}
 
     assert services["migrate"]["depends_on"] == healthy
@@ -77,7 +77,7 @@ def test_processes_wait_for_the_migrations_and_those_for_the_servers(services: d
         assert service["depends_on"] == healthy | {"migrate": {"condition": "service_completed_successfully"}}
 
 
-def test_a_process_has_longer_to_stop_than_celerys_soft_shutdown_and_a_container_longer_still(
+def test_stop_timeouts_grow_from_celery_soft_shutdown_to_process_to_container(
     services: dict[str, Any],
 ) -> None:
     code = "from workers.app import app; print(app.conf.worker_soft_shutdown_timeout)"
@@ -90,7 +90,7 @@ def test_a_process_has_longer_to_stop_than_celerys_soft_shutdown_and_a_container
         assert grace < seconds(service["stop_grace_period"])
 
 
-def test_all_that_can_be_asked_have_a_healthcheck(services: dict[str, Any]) -> None:
+def test_only_beat_carriers_migrate_and_notifier_have_no_healthcheck(services: dict[str, Any]) -> None:
     assert {name for name, service in services.items() if "healthcheck" not in service} == {
         "beat",
         "carriers",
@@ -99,7 +99,7 @@ def test_all_that_can_be_asked_have_a_healthcheck(services: dict[str, Any]) -> N
     }
 
 
-def test_ports_are_published_on_this_machine_only(services: dict[str, Any]) -> None:
+def test_ports_are_published_on_the_loopback_address_only(services: dict[str, Any]) -> None:
     published = [port for service in services.values() for port in service.get("ports", [])]
 
     assert len(published) == 2
@@ -113,7 +113,7 @@ def test_no_password_has_a_default() -> None:
     assert all(rest.startswith(":?") for _, rest in used)
 
 
-def test_what_the_servers_are_given_outlives_their_containers(services: dict[str, Any]) -> None:
+def test_the_data_of_postgresql_and_valkey_are_on_volumes(services: dict[str, Any]) -> None:
     content = yaml.safe_load(COMPOSE.read_text())
     settings = content["configs"]["valkey"]["content"]
 
@@ -124,7 +124,7 @@ def test_what_the_servers_are_given_outlives_their_containers(services: dict[str
         assert line in settings
 
 
-def test_who_carries_messages_shares_the_journals_and_may_write_them(services: dict[str, Any]) -> None:
+def test_processes_that_send_messages_share_a_writable_volume_of_journals(services: dict[str, Any]) -> None:
     home = re.search(r"^ENV POSTROAD_HOME=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert home
     folder = f"{home[1]}/journals"
@@ -157,7 +157,7 @@ def test_flower_starts_only_with_a_password() -> None:
     assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only\n"
 
 
-def test_the_example_of_settings_names_what_the_file_reads_and_gives_no_secret() -> None:
+def test_the_example_env_file_names_every_setting_of_the_compose_file_and_no_secret() -> None:
     example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     read = dict(re.findall(r"\$\{(POSTROAD_\w+):(?:-([^}]*)|\?[^}]*)\}", COMPOSE.read_text()))
 
@@ -169,6 +169,6 @@ def test_the_example_of_settings_names_what_the_file_reads_and_gives_no_secret()
     }
 
 
-def test_a_gateway_behind_a_proxy_can_be_told_of_it(services: dict[str, Any]) -> None:
+def test_the_gateway_s_proxies_can_be_set_in_the_compose_file(services: dict[str, Any]) -> None:
     assert "POSTROAD_GATEWAY_PROXIES" in services["gateway"]["environment"]
     assert "POSTROAD_GATEWAY_PROXIES" in (ROOT / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""The producer: needs celery and our schema, and nothing else of the house."""
+"""The producer: needs only Celery and the package schema."""
 
 import json
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def _empty(quiet: Site) -> Iterator[None]:
         quiet.waiting(queue)
 
 
-def test_submitting_needs_only_celery_and_schema(quiet: Site) -> None:
+def test_submit_imports_only_celery_and_schema(quiet: Site) -> None:
     order = quiet.world.order()
 
     child = quiet.run_python(ALONE.format(refused=REFUSED, order=order.model_dump_json(by_alias=True)))
@@ -62,7 +62,7 @@ def test_submitting_needs_only_celery_and_schema(quiet: Site) -> None:
     assert headers["id"] == child.stdout.strip()
 
 
-def test_what_is_refused_to_a_producer_is_really_refused(quiet: Site) -> None:
+def test_the_import_hook_of_these_tests_blocks_other_packages(quiet: Site) -> None:
     code = ALONE.format(refused=REFUSED, order="{}").replace("from schema.order", "import pipeline\nfrom schema.order")
 
     child = quiet.run_python(code)
@@ -70,7 +70,7 @@ def test_what_is_refused_to_a_producer_is_really_refused(quiet: Site) -> None:
     assert "a producer has no pipeline" in child.stderr
 
 
-def test_an_order_arrives_as_it_was_submitted(quiet: Site) -> None:
+def test_an_order_is_enqueued_unchanged(quiet: Site) -> None:
     order = quiet.world.order("+2348012345678", "+447911123456", merge={"who": "Ада"}, test=True, idempotency_key="k")
 
     request = submit(order, app=quiet.producer)
@@ -82,7 +82,7 @@ def test_an_order_arrives_as_it_was_submitted(quiet: Site) -> None:
     assert (headers["task"], headers["id"], named) == ("sms.ingest", str(request), {})
 
 
-def test_a_request_id_is_a_uuid_of_version_7_of_now(quiet: Site) -> None:
+def test_a_request_id_is_a_uuid_of_version_7_with_the_current_time(quiet: Site) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
 
     request = submit(quiet.world.order(), app=quiet.producer)
@@ -91,7 +91,7 @@ def test_a_request_id_is_a_uuid_of_version_7_of_now(quiet: Site) -> None:
     assert before <= datetime.fromtimestamp((request.int >> 80) / 1000, UTC) <= datetime.now(UTC)
 
 
-def test_an_order_says_when_it_was_made(quiet: Site) -> None:
+def test_submitted_at_is_set_unless_the_order_has_it(quiet: Site) -> None:
     earlier = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
     submit(quiet.world.order(), app=quiet.producer)
@@ -106,7 +106,7 @@ def test_an_order_says_when_it_was_made(quiet: Site) -> None:
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_a_code_somebody_waits_for_goes_to_its_own_queue(quiet: Site, message_class: MessageClass) -> None:
+def test_only_otp_orders_go_to_the_otp_queue(quiet: Site, message_class: MessageClass) -> None:
     submit(quiet.world.order(**{"class": message_class}), app=quiet.producer)
 
     found = {queue: len(quiet.waiting(queue)) for queue in ("ingest", "otp")}
@@ -114,7 +114,7 @@ def test_a_code_somebody_waits_for_goes_to_its_own_queue(quiet: Site, message_cl
     assert found == ({"ingest": 0, "otp": 1} if message_class is MessageClass.OTP else {"ingest": 1, "otp": 0})
 
 
-def test_the_same_request_id_twice_is_one_request(quiet: Site) -> None:
+def test_two_orders_with_the_same_request_id_are_one_request(quiet: Site) -> None:
     request = uuid4()
 
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_the_same_request_id_twice_is_one_request(quiet: Site) -> None:
     assert quiet.world.rows("SELECT count(*) FROM messages WHERE request_id = %(id)s", id=request) == [1]
 
 
-def test_what_travels_beside_an_order_repeats_nothing_of_it(quiet: Site) -> None:
+def test_task_headers_contain_nothing_of_the_order(quiet: Site) -> None:
     submit(quiet.world.order(merge={"code": "4711"}, body="secret ${code}"), app=quiet.producer)
 
     [(headers, _)] = quiet.waiting("ingest")
@@ -136,14 +136,14 @@ def test_what_travels_beside_an_order_repeats_nothing_of_it(quiet: Site) -> None
     assert not [word for word in ("2348012345678", "4711", "secret") if word in beside]
 
 
-def test_while_the_broker_is_away_nothing_is_accepted(quiet: Site) -> None:
+def test_submit_raises_an_error_while_the_broker_is_unreachable(quiet: Site) -> None:
     away = producer("redis://127.0.0.1:1/0")
 
     with pytest.raises(OperationalError):
         submit(quiet.world.order(), app=away)
 
 
-def test_without_a_broker_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_broker_url_the_error_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POSTROAD_BROKER_URL", raising=False)
     monkeypatch.delenv("BROKER_URL", raising=False)
 
@@ -151,7 +151,7 @@ def test_without_a_broker_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -
         producer()
 
 
-def test_a_producer_makes_its_connections_once(quiet: Site) -> None:
+def test_a_producer_reuses_its_broker_connections(quiet: Site) -> None:
     with quiet.broker() as connection:
         client = redis_channel(connection).client
         before = client.info("stats")["total_connections_received"]

@@ -1,6 +1,6 @@
-"""Nothing that is said to a person can be seen at work: not in events, in Flower, in `inspect`, nor in a log.
+"""Recipients' numbers and texts do not appear in events, in Flower, in `inspect`, nor in a log.
 
-One worker and one Flower look on while orders of every make go through; then all that could be seen is searched.
+One worker and Flower run while orders of every form are processed; then all that they show is searched.
 """
 
 import base64
@@ -198,18 +198,18 @@ class Flower:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_what_is_said_to_a_person_is_seen_nowhere(seen: Seen, secret: str) -> None:
+def test_recipients_numbers_and_texts_appear_in_no_event_page_or_log(seen: Seen, secret: str) -> None:
     assert [place for place, text in seen.texts.items() if SECRETS[secret] in text] == []
 
 
-def test_nor_is_a_servers_password(seen: Seen, site: Site) -> None:
+def test_passwords_of_the_servers_appear_in_no_event_page_or_log(seen: Seen, site: Site) -> None:
     passwords = {make_url(site.broker_url).password, make_url(site.environment["POSTROAD_DATABASE_URL"]).password}
 
     assert None not in passwords
     assert [place for place, text in seen.texts.items() if any(str(word) in text for word in passwords)] == []
 
 
-def test_it_was_looked_for_where_it_would_have_been(seen: Seen) -> None:
+def test_the_searched_events_pages_and_logs_do_show_the_tasks(seen: Seen) -> None:
     assert seen.active == 1
     assert seen.reserved == len(MessageClass) + 1
     assert seen.texts["events"].count("task-received") > 10
@@ -219,7 +219,7 @@ def test_it_was_looked_for_where_it_would_have_been(seen: Seen) -> None:
     assert any("datatable" in place and "sms.ingest" in text for place, text in seen.texts.items())
 
 
-def test_flower_shows_tasks_by_name_with_their_ids(seen: Seen) -> None:
+def test_flower_shows_task_names_and_ids(seen: Seen) -> None:
     assert {task["name"] for task in seen.tasks.values()} >= {"sms.ingest", "sms.segment", "sms.bill", "sms.deliver"}
 
     ingest = seen.tasks[str(seen.request)]
@@ -232,11 +232,11 @@ def test_flower_shows_the_queues(seen: Seen) -> None:
     assert seen.queues == {"ingest", "segment", "bill", "deliver", "otp", "clock"}
 
 
-def test_flower_lets_in_nobody_without_the_password(seen: Seen) -> None:
+def test_flower_answers_401_without_the_password(seen: Seen) -> None:
     assert seen.refused == 401
 
 
-def test_flower_shows_and_starts_nothing(seen: Seen) -> None:
+def test_flower_refuses_to_start_a_task(seen: Seen) -> None:
     assert seen.applied == 403
 
 
@@ -260,7 +260,9 @@ BATCH = "01a20061-e609-7d53-b2e9-5856f6d787ac"
         pytest.param("other", ("+2348012345678",), {}, ("(…)", "{}"), id="a stranger's task"),
     ],
 )
-def test_ids_are_shown_and_nothing_else(name: str, args: Any, kwargs: Any, shown: tuple[str, str]) -> None:
+def test_redacted_task_arguments_contain_only_ids_and_counts(
+    name: str, args: Any, kwargs: Any, shown: tuple[str, str]
+) -> None:
     assert redact(name, args, kwargs) == shown
 
 
@@ -271,5 +273,5 @@ anything = st.recursive(
 
 
 @given(st.sampled_from(["sms.ingest", "sms.bill", "sms.deliver", "sms.maintenance", "x"]), anything, anything)
-def test_whatever_a_task_is_given_no_number_is_shown(name: str, args: Any, kwargs: Any) -> None:
+def test_redacted_task_arguments_never_contain_a_phone_number(name: str, args: Any, kwargs: Any) -> None:
     assert PHONE not in str(redact(name, args, kwargs))

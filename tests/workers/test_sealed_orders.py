@@ -1,4 +1,4 @@
-"""Sealed orders: what is enqueued with an account's producer key, nobody else at the broker can read or make."""
+"""Sealed orders: without an account's producer key they can be neither read nor forged at the broker."""
 
 import base64
 import json
@@ -64,7 +64,7 @@ def refusals(site: Site, task: UUID) -> list[str]:
     return [each["code"] for each in site.answer(task).request["refusals"]]
 
 
-def test_of_a_sealed_code_nothing_can_be_read_in_the_broker(quiet: Site) -> None:
+def test_a_sealed_order_contains_no_plain_text_in_the_broker(quiet: Site) -> None:
     own = str(ProducerKey.make())
 
     submit(quiet.world.order(body=f"Your code is {CODE}", **{"class": "otp"}), app=quiet.producer, key=own)
@@ -80,20 +80,20 @@ def test_of_a_sealed_code_nothing_can_be_read_in_the_broker(quiet: Site) -> None
 
 
 @pytest.mark.parametrize("message_class", ["otp", "transactional", "bulk"])
-def test_a_sealed_order_is_carried(working: Site, key: str, message_class: str) -> None:
+def test_a_sealed_order_is_accepted(working: Site, key: str, message_class: str) -> None:
     request = submit(working.world.order(**{"class": message_class}), app=working.producer, key=key)
 
     assert working.answer(request).request["refusals"] == []
     assert working.answer(request).request["accepted"] == 1
 
 
-def test_an_open_order_of_an_account_that_demands_sealed_ones_is_refused(working: Site) -> None:
+def test_an_unsealed_order_is_refused_if_its_account_requires_sealed_ones(working: Site) -> None:
     request = submit(working.world.order(), app=working.producer, key="")
 
     assert refusals(working, request) == ["unauthenticated"]
 
 
-def test_an_order_made_for_another_task_is_refused(working: Site, key: str) -> None:
+def test_a_sealed_order_is_refused_under_another_task_id(working: Site, key: str) -> None:
     """Whoever copies a sealed order out of the broker cannot have it sent a second time."""
     task, other = uuid4(), uuid4()
     order = ProducerKey.read(key).seal(str(task), payload(working, str(task)))
@@ -103,7 +103,7 @@ def test_an_order_made_for_another_task_is_refused(working: Site, key: str) -> N
     assert refusals(working, other) == ["unauthenticated"]
 
 
-def test_the_key_of_one_account_sends_for_no_other(working: Site, installation: Runtime, key: str) -> None:
+def test_a_producer_key_of_another_account_is_refused(working: Site, installation: Runtime, key: str) -> None:
     with installation.begin() as conn:
         accounts.create(conn, "other", "NGN")
     task, other = uuid4(), ProducerKey.read(producer_keys.create_key(installation, "other"))
@@ -122,7 +122,7 @@ SPOILT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("sealed", SPOILT.values(), ids=SPOILT)
-def test_what_cannot_be_opened_is_refused_and_the_worker_lives(working: Site, key: str, sealed: Any) -> None:
+def test_an_unreadable_sealed_order_is_refused_and_the_worker_goes_on(working: Site, key: str, sealed: Any) -> None:
     task = uuid4()
 
     publish(working, {"sealed": sealed}, task)
@@ -131,7 +131,7 @@ def test_what_cannot_be_opened_is_refused_and_the_worker_lives(working: Site, ke
     assert working.alive
 
 
-def test_a_sealed_order_beside_open_fields_is_refused(working: Site, key: str) -> None:
+def test_a_sealed_order_with_additional_plain_fields_is_refused(working: Site, key: str) -> None:
     task = uuid4()
     sealed = ProducerKey.read(key).seal(str(task), payload(working, str(task)))
 
@@ -140,7 +140,7 @@ def test_a_sealed_order_beside_open_fields_is_refused(working: Site, key: str) -
     assert refusals(working, task) == ["unauthenticated"]
 
 
-def test_a_faulty_order_is_refused_by_its_fields_as_an_open_one_is(working: Site, key: str) -> None:
+def test_an_invalid_sealed_order_is_refused_with_the_field(working: Site, key: str) -> None:
     task = uuid4()
     order = payload(working, str(task)) | {"recipients": []}
 
@@ -150,7 +150,7 @@ def test_a_faulty_order_is_refused_by_its_fields_as_an_open_one_is(working: Site
     assert refusal["field"] == "recipients"
 
 
-def test_a_revoked_key_opens_nothing(working: Site, installation: Runtime) -> None:
+def test_an_order_sealed_with_a_revoked_key_is_refused(working: Site, installation: Runtime) -> None:
     gone = producer_keys.create_key(installation, "acme")
     producer_keys.revoke_key(installation, "acme", ProducerKey.read(gone).id)
     task = uuid4()
@@ -160,7 +160,7 @@ def test_a_revoked_key_opens_nothing(working: Site, installation: Runtime) -> No
     assert refusals(working, task) == ["unauthenticated"]
 
 
-def test_the_form_of_a_sealed_order_is_what_the_contract_says() -> None:
+def test_the_format_of_a_sealed_order_is_the_documented_one() -> None:
     """As a producer in another language makes it: docs/sealed-orders.md."""
     key, task, order = ProducerKey.make(), str(uuid4()), {"account": "acme", "body": "Grüße"}
     nonce = os.urandom(12)
@@ -175,7 +175,7 @@ def test_the_form_of_a_sealed_order_is_what_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize("written", ["", "pk_", "rb_live_x", "pk_0123456789abcdef_" + "g" * 64])
-def test_what_is_no_producer_key_is_told_before_anything_is_sent(quiet: Site, written: str) -> None:
+def test_an_invalid_producer_key_is_refused_before_anything_is_sent(quiet: Site, written: str) -> None:
     with pytest.raises(ValueError, match="producer key"):
         ProducerKey.read(written)
     if written:
@@ -188,7 +188,7 @@ MANUAL = (ROOT / "docs" / "sealed-orders.md").read_text()
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_what_the_manual_s_javascript_seals_opens() -> None:
+def test_an_order_sealed_by_the_manual_s_javascript_can_be_opened() -> None:
     key, task, order = ProducerKey.make(), str(uuid4()), {"account": "acme", "body": "Grüße 👋"}
     [code] = re.findall(r"```js\n(.*?)```", MANUAL, re.DOTALL)
     call = f"{code}\nprocess.stdout.write(seal({json.dumps(str(key))}, {json.dumps(task)}, {json.dumps(order)}).sealed)"
@@ -198,7 +198,7 @@ def test_what_the_manual_s_javascript_seals_opens() -> None:
     assert key.open(task, sealed) == order
 
 
-def test_a_producer_with_the_documented_acl_sends_and_reads_nothing(quiet: Site) -> None:
+def test_a_producer_with_the_documented_acl_can_send_and_cannot_read(quiet: Site) -> None:
     with redis.Redis.from_url(quiet.broker_url) as valkey:
         [acl] = re.findall(r"^user producer (.*)$", MANUAL, re.MULTILINE)
         valkey.execute_command("ACL", "SETUSER", "producer", *acl.replace("PASSWORD", "producer-s-password").split())

@@ -1,4 +1,4 @@
-"""The wiring, with a real worker: orders go all the way, and what is no order stops nobody."""
+"""The Celery tasks with a real worker: orders are sent, and malformed messages stop no worker."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def _sound(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_an_order_goes_all_the_way(worked: Site, eventually: Eventually, message_class: MessageClass) -> None:
+def test_an_order_of_every_class_is_sent(worked: Site, eventually: Eventually, message_class: MessageClass) -> None:
     request = worked.submit("+2348012345678", "+447911123456", **{"class": message_class})
 
     eventually(lambda: worked.statuses(request) == ["sent", "sent"])
@@ -46,7 +46,7 @@ def test_an_order_goes_all_the_way(worked: Site, eventually: Eventually, message
     assert worked.answer(request).request["class"] == message_class
 
 
-def test_what_one_carrier_refuses_goes_to_the_next(worked: Site, eventually: Eventually) -> None:
+def test_a_message_refused_by_one_carrier_is_sent_by_the_next(worked: Site, eventually: Eventually) -> None:
     worked.world.add_carrier("busy", {"refuse_transient:full": 1}, route="4179", rank=1)
 
     request = worked.submit("+41791234567")
@@ -57,7 +57,7 @@ def test_what_one_carrier_refuses_goes_to_the_next(worked: Site, eventually: Eve
     assert worked.world.rows(tried, id=message["id"]) == [("busy", "refused_transient"), ("alpha", "accepted")]
 
 
-def test_a_scheduled_order_is_promoted_by_the_tick(worked: Site, eventually: Eventually) -> None:
+def test_a_scheduled_order_is_promoted_by_the_promote_task(worked: Site, eventually: Eventually) -> None:
     request = worked.submit(send_at=datetime.now(UTC) + timedelta(hours=1))
     eventually(lambda: worked.world.rows("SELECT count(*) FROM batches WHERE status = 'scheduled'") == [1])
 
@@ -67,7 +67,7 @@ def test_a_scheduled_order_is_promoted_by_the_tick(worked: Site, eventually: Eve
     eventually(lambda: worked.statuses(request) == ["sent"])
 
 
-def test_a_lost_hint_is_given_again_by_the_tick(worked: Site, eventually: Eventually) -> None:
+def test_a_lost_hint_is_published_again_by_the_sweep_task(worked: Site, eventually: Eventually) -> None:
     [answer] = worked.world.submit(worked.world.order())
     worked.world.run("UPDATE batches SET hinted_at = now() - interval '1 hour' WHERE status = 'admitted'")
 
@@ -76,7 +76,7 @@ def test_a_lost_hint_is_given_again_by_the_tick(worked: Site, eventually: Eventu
     eventually(lambda: worked.statuses(answer.request) == ["sent"])
 
 
-def test_a_hint_given_twice_sends_once(worked: Site, eventually: Eventually) -> None:
+def test_a_duplicated_hint_sends_a_message_once(worked: Site, eventually: Eventually) -> None:
     request = worked.submit()
     eventually(lambda: worked.statuses(request) == ["sent"])
     [batch] = worked.world.rows("SELECT id::text FROM batches ORDER BY created_at DESC LIMIT 1")
@@ -107,7 +107,7 @@ def test_a_hint_given_twice_sends_once(worked: Site, eventually: Eventually) -> 
         ),
     ],
 )
-def test_an_order_in_raw_json_is_an_order(
+def test_an_order_published_as_raw_json_is_sent(
     worked: Site, eventually: Eventually, body: Any, headers: dict[str, Any]
 ) -> None:
     request = worked.publish("ingest", body, **headers)
@@ -115,7 +115,7 @@ def test_an_order_in_raw_json_is_an_order(
     eventually(lambda: worked.statuses(request) == ["sent"])
 
 
-def test_an_order_of_the_oldest_protocol_is_an_order(worked: Site, eventually: Eventually) -> None:
+def test_an_order_of_celery_protocol_1_is_sent(worked: Site, eventually: Eventually) -> None:
     request = uuid4()
 
     worked.publish("ingest", {"task": "sms.ingest", "id": str(request), "args": [ORDER], "kwargs": {}}, id=str(request))
@@ -162,7 +162,9 @@ def test_a_task_delivered_twice_is_one_request(worked: Site, eventually: Eventua
         ),
     ],
 )
-def test_a_bad_order_leaves_a_refused_request(worked: Site, order: object, code: str, field: str | None) -> None:
+def test_an_invalid_order_is_stored_as_a_refused_request(
+    worked: Site, order: object, code: str, field: str | None
+) -> None:
     request = worked.publish("ingest", [[order], {}, {}], **INGEST)
 
     answer = worked.answer(request)
@@ -172,7 +174,9 @@ def test_a_bad_order_leaves_a_refused_request(worked: Site, order: object, code:
 
 
 @pytest.mark.parametrize("number", ["", "hello", "9" * 65, "+234\x00", "+1"], ids=ascii)
-def test_a_bad_number_refuses_itself_and_not_its_neighbours(worked: Site, eventually: Eventually, number: str) -> None:
+def test_an_invalid_number_is_refused_without_affecting_other_recipients(
+    worked: Site, eventually: Eventually, number: str
+) -> None:
     recipients = [{"to": "+2348012345678"}, {"to": number}, {"to": "+447911123456"}]
 
     request = worked.publish("ingest", [[ORDER | {"recipients": recipients}], {}, {}], **INGEST)
@@ -207,7 +211,7 @@ def test_a_bad_number_refuses_itself_and_not_its_neighbours(worked: Site, eventu
         pytest.param("deliver", [[ORDER], {}, {}], {"task": "sms.deliver"}, id="an order to deliver"),
     ],
 )
-def test_a_message_that_is_no_task_is_thrown_away_and_the_next_order_goes_its_way(
+def test_a_message_that_is_no_task_is_dropped_and_the_next_order_is_sent(
     worked: Site, eventually: Eventually, queue: str, body: Any, headers: dict[str, Any]
 ) -> None:
     known = worked.world.rows("SELECT count(*) FROM requests")
@@ -220,7 +224,7 @@ def test_a_message_that_is_no_task_is_thrown_away_and_the_next_order_goes_its_wa
     assert worked.world.rows("SELECT count(*) FROM requests") == [known[0] + 1]
 
 
-def test_nothing_stays_in_the_broker(worked: Site, eventually: Eventually) -> None:
+def test_no_message_stays_in_the_broker_after_processing(worked: Site, eventually: Eventually) -> None:
     request = worked.submit()
     eventually(lambda: worked.statuses(request) == ["sent"])
 
@@ -257,7 +261,7 @@ def hint(size: int = 1, carrier: str = "alpha", message_class: MessageClass = Me
     return Hint(uuid4(), message_class, carrier, size)
 
 
-def test_hints_of_one_carrier_and_lane_travel_together(quiet: Site, tasks: ModuleType) -> None:
+def test_hints_are_grouped_by_carrier_and_queue(quiet: Site, tasks: ModuleType) -> None:
     bulk, otp = [hint(), hint(message_class=MessageClass.TRANSACTIONAL)], [hint(message_class=MessageClass.OTP)]
     other = [hint(carrier="beta"), hint(carrier="beta")]
 
@@ -278,7 +282,7 @@ def test_hints_of_one_carrier_and_lane_travel_together(quiet: Site, tasks: Modul
         pytest.param([], [], id="none"),
     ],
 )
-def test_a_hint_stands_for_so_much_and_no_more(
+def test_a_hint_names_a_limited_number_of_batches_and_messages(
     quiet: Site, tasks: ModuleType, sizes: list[int], portions: list[int]
 ) -> None:
     hints = [hint(size) for size in sizes]
@@ -291,7 +295,7 @@ def test_a_hint_stands_for_so_much_and_no_more(
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
+def test_tasks_of_otp_messages_are_published_to_the_otp_queue(
     quiet: Site, tasks: ModuleType, message_class: MessageClass
 ) -> None:
     [answer] = quiet.world.submit(quiet.world.order(**{"class": message_class}))
@@ -307,7 +311,9 @@ def test_a_code_somebody_waits_for_has_a_lane_of_its_own(
 
 
 @pytest.mark.parametrize("message_class", MessageClass)
-def test_an_ingested_order_goes_on_in_its_lane(quiet: Site, tasks: ModuleType, message_class: MessageClass) -> None:
+def test_ingest_publishes_the_next_task_except_for_otp_orders(
+    quiet: Site, tasks: ModuleType, message_class: MessageClass
+) -> None:
     order = quiet.world.order(**{"class": message_class}).model_dump(mode="json", by_alias=True)
 
     tasks.ingest_order.apply((order,)).get()
@@ -316,7 +322,7 @@ def test_an_ingested_order_goes_on_in_its_lane(quiet: Site, tasks: ModuleType, m
     assert waiting == (set() if message_class is MessageClass.OTP else {"segment"})
 
 
-def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Site, tasks: ModuleType) -> None:
+def test_an_otp_order_is_sent_by_the_task_that_ingests_it(quiet: Site, tasks: ModuleType) -> None:
     order = quiet.world.order("+41791112233", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
 
     tasks.ingest_order.apply((order,)).get()
@@ -324,7 +330,7 @@ def test_a_code_is_delivered_by_whoever_ingests_it(quiet: Site, tasks: ModuleTyp
     assert quiet.world.rows("SELECT status FROM messages WHERE phone = '+41791112233'") == ["sent"]
 
 
-def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Site, tasks: ModuleType) -> None:
+def test_an_otp_order_is_enqueued_behind_others_that_wait(quiet: Site, tasks: ModuleType) -> None:
     order = quiet.world.order("+41791112244", **{"class": "otp"}).model_dump(mode="json", by_alias=True)
     quiet.publish("otp", [[order], {}, {}], **INGEST)
 
@@ -334,7 +340,7 @@ def test_while_others_wait_in_the_lane_a_code_goes_behind_them(quiet: Site, task
     assert len(quiet.waiting("otp")) == 2
 
 
-def test_a_task_does_not_fail_while_the_broker_is_away(quiet: Site) -> None:
+def test_a_task_succeeds_while_the_broker_is_unreachable(quiet: Site) -> None:
     order = quiet.world.order(merge={"who": "nobody"}).model_dump(mode="json", by_alias=True)
     before = quiet.world.rows("SELECT count(*) FROM messages")
     code = f"from workers.tasks import ingest_order; ingest_order.apply(({order!r},)).get()"

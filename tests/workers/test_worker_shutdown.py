@@ -1,4 +1,4 @@
-"""A worker that is told to stop: what is on its way is recorded, the rest waits for the next worker."""
+"""The shutdown of a worker: messages in flight are recorded, the rest waits for the next worker."""
 
 import tempfile
 import time
@@ -14,7 +14,7 @@ from tests.workers.conftest import Eventually, Site
 PEOPLE = [f"+23480{n:08}" for n in range(200)]
 
 
-def test_a_worker_told_to_stop_ends_its_portion_and_gives_the_rest_back(site: Site, eventually: Eventually) -> None:
+def test_a_worker_finishes_its_portion_on_shutdown_and_releases_the_batch(site: Site, eventually: Eventually) -> None:
     site.world.add_carrier("alpha", {"latency_ms": 1000})
     site.start_worker(POSTROAD_PORTION_SIZE="10")
     request = site.submit(*PEOPLE)
@@ -34,7 +34,7 @@ def test_a_worker_told_to_stop_ends_its_portion_and_gives_the_rest_back(site: Si
     assert [finding for finding in audit(site.rt) if finding.broken] == []
 
 
-def test_orders_that_cannot_be_given_back_are_not_dumped_into_a_file(
+def test_unacknowledged_orders_that_cannot_be_restored_are_not_dumped_to_a_file(
     quiet: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

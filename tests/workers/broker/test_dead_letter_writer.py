@@ -1,4 +1,4 @@
-"""What is held in memory until it is written: bounded, in order, not for ever."""
+"""The writer of dead letters: bounded memory, order, retries, and a deadline."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -46,7 +46,9 @@ def keeper(writer: Writer) -> DeadLetterWriter:
     return made
 
 
-def test_one_batch_is_on_its_way_at_a_time_and_none_is_lost(keeper: DeadLetterWriter, writer: Writer) -> None:
+def test_dead_letters_are_written_one_batch_at_a_time_and_none_is_lost(
+    keeper: DeadLetterWriter, writer: Writer
+) -> None:
     sent = [b"%d" % n for n in range(AT_ONCE + 50)]
 
     for each in sent:
@@ -59,7 +61,7 @@ def test_one_batch_is_on_its_way_at_a_time_and_none_is_lost(keeper: DeadLetterWr
     assert writer.written == sent
 
 
-def test_what_could_not_be_written_is_tried_again_in_its_order(keeper: DeadLetterWriter, writer: Writer) -> None:
+def test_dead_letters_whose_write_failed_are_written_again_in_order(keeper: DeadLetterWriter, writer: Writer) -> None:
     for each in (b"a", b"b", b"c"):
         keeper.put("ingest", FAULT, each)
     writer.answer(False)
@@ -71,7 +73,7 @@ def test_what_could_not_be_written_is_tried_again_in_its_order(keeper: DeadLette
     assert writer.written == [b"a", b"b", b"c"]
 
 
-def test_nothing_waits_for_ever(
+def test_dead_letters_that_cannot_be_written_before_the_deadline_are_dropped_and_logged(
     keeper: DeadLetterWriter, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = itertools.count(0, dead_letter_writer.DEADLINE + 1)
@@ -85,7 +87,7 @@ def test_nothing_waits_for_ever(
     assert writer.batches == []
 
 
-def test_a_flood_is_bounded_and_said(
+def test_dead_letters_beyond_the_memory_limit_are_dropped_and_logged(
     keeper: DeadLetterWriter, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(HELD + 3):
@@ -94,14 +96,16 @@ def test_a_flood_is_bounded_and_said(
     assert caplog.text.count("was not kept") == 2  # one is on its way
 
 
-def test_of_a_huge_message_the_beginning_is_held_and_its_length_known(keeper: DeadLetterWriter, writer: Writer) -> None:
+def test_a_payload_above_the_limit_is_truncated_and_its_length_is_stored(
+    keeper: DeadLetterWriter, writer: Writer
+) -> None:
     keeper.put("ingest", FAULT, b"a" * (LARGEST + 1))
 
     [letter] = writer.batches[0][0]
     assert (len(letter.payload), letter.length) == (LARGEST, LARGEST + 1)
 
 
-def test_a_writer_that_takes_nothing_stops_nobody(writer: Writer) -> None:
+def test_dead_letters_are_kept_when_the_write_raises_and_written_after_the_next_start(writer: Writer) -> None:
     keeper = DeadLetterWriter()
 
     def refuse(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Mutations of good messages, at live processes: none of them ends, and each good message among them is carried."""
+"""Mutations of valid messages, sent to live processes: none of them ends, and each valid message among them is sent."""
 
 import base64
 import json
@@ -117,7 +117,7 @@ def _mutated(random: Random) -> bytes:
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize(("line", "queue"), [("worker", "ingest"), ("lane", "otp")])
-def test_no_mutation_ends_a_process_and_each_good_message_among_them_is_carried(
+def test_no_mutated_message_ends_a_process_and_each_valid_message_among_them_is_sent(
     new_site: Callable[[], Site], eventually: Eventually, line: str, queue: str
 ) -> None:
     site, good, sent = new_site(), [], rounds(300)

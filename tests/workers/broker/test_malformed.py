@@ -1,4 +1,4 @@
-"""Whatever lies in a queue: what is no task of ours is set aside and counted, and the next message is carried."""
+"""Malformed messages in every queue: each is stored as a dead letter and counted, and the next message is processed."""
 
 import json
 from collections import Counter
@@ -40,7 +40,7 @@ def worked(site: Site) -> Site:
     return site
 
 
-def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_carried(
+def test_a_message_that_is_no_task_is_stored_with_its_reason_and_the_next_order_is_sent(
     new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
@@ -65,7 +65,7 @@ def test_whatever_is_no_task_is_set_aside_with_its_reason_and_the_next_order_is_
 
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
-def test_a_good_message_is_carried_whatever_else_its_sender_says(
+def test_a_valid_message_of_any_producer_is_processed(
     worked: Site, eventually: Eventually, make: Callable[[str], Any]
 ) -> None:
     before, request = tally(worked), uuid4()
@@ -77,7 +77,7 @@ def test_a_good_message_is_carried_whatever_else_its_sender_says(
 
 
 @pytest.mark.parametrize(("line", "queue"), [("lane", "otp"), ("clock", "clock"), ("carriers far", "carrier.far")])
-def test_it_is_so_in_every_process_that_reads_queues(
+def test_every_process_that_reads_queues_stores_malformed_messages_as_dead_letters(
     new_site: Callable[[], Site], eventually: Eventually, line: str, queue: str
 ) -> None:
     site = new_site()
@@ -94,7 +94,7 @@ def test_it_is_so_in_every_process_that_reads_queues(
     assert "Traceback" not in log.read_text()
 
 
-def test_a_database_that_is_away_neither_ends_a_worker_nor_stops_its_queue(
+def test_a_worker_goes_on_reading_its_queue_while_the_database_is_unreachable(
     new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
@@ -109,7 +109,7 @@ def test_a_database_that_is_away_neither_ends_a_worker_nor_stops_its_queue(
         assert redis_channel(connection).client.llen("ingest") == 0
 
 
-def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Site, eventually: Eventually) -> None:
+def test_a_task_id_that_is_no_uuid_is_mapped_to_one_request(worked: Site, eventually: Eventually) -> None:
     push(worked, "ingest", protocol_2("order-7"), protocol_2("order-8"), protocol_2("order-7"))
     last = worked.submit()
     eventually(lambda: worked.statuses(last) == ["sent"])
@@ -119,7 +119,7 @@ def test_an_id_that_is_no_uuid_is_one_request_all_the_same(worked: Site, eventua
     assert [len(each) for each in found] == [1, 1]
 
 
-def test_messages_that_share_a_delivery_tag_are_each_carried(worked: Site, eventually: Eventually) -> None:
+def test_messages_with_the_same_delivery_tag_are_all_processed(worked: Site, eventually: Eventually) -> None:
     requests = [uuid4() for _ in range(3)]
     one = protocol_2(str(uuid4()))["properties"]
 
@@ -129,7 +129,7 @@ def test_messages_that_share_a_delivery_tag_are_each_carried(worked: Site, event
         worked.await_sent(request)
 
 
-def test_an_order_that_came_too_late_is_left_and_may_come_again(worked: Site, eventually: Eventually) -> None:
+def test_an_expired_order_is_dropped_and_can_be_sent_again_under_its_id(worked: Site, eventually: Eventually) -> None:
     request = uuid4()
     push(worked, "ingest", protocol_2(str(request), expires="2020-01-01T00:00:00+00:00"))
 
@@ -144,7 +144,9 @@ def command(method: object, **arguments: object) -> dict[str, Any]:
     return protocol_2(ID) | {"headers": {}, "body": encoded({"method": method, "arguments": arguments})}
 
 
-def test_a_broadcast_that_is_no_question_stops_nobody(worked: Site, eventually: Eventually) -> None:
+def test_a_malformed_or_forbidden_remote_control_broadcast_is_rejected_and_the_worker_goes_on(
+    worked: Site, eventually: Eventually
+) -> None:
     request = uuid4()
     junk = [b"x", b"\xff", b"[" * 100_000, b"7", b"{}", json.dumps(protocol_2(ID) | {"headers": []}).encode()]
     orders: list[Any] = [
@@ -171,7 +173,7 @@ def test_a_broadcast_that_is_no_question_stops_nobody(worked: Site, eventually: 
     assert [word for word in SECRETS if word in worked.log.read_text()] == []
 
 
-def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Site) -> None:
+def test_remote_control_commands_of_flower_are_not_logged_as_rejected(worked: Site) -> None:
     reported = worked.log.read_text().count("was rejected")
 
     worked.producer.control.enable_events()
@@ -180,7 +182,7 @@ def test_what_flower_asks_all_the_time_is_no_line_in_the_log(worked: Site) -> No
     assert worked.log.read_text().count("was rejected") == reported
 
 
-def test_a_broker_that_keeps_no_record_of_what_is_in_work_stops_nobody(
+def test_orders_are_processed_though_the_keys_of_unacknowledged_messages_are_of_a_wrong_type(
     new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site = new_site()
@@ -207,7 +209,7 @@ NO_LISTS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("command", NO_LISTS.values(), ids=NO_LISTS)
-def test_what_stands_under_a_queue_s_name_and_is_no_list_is_set_aside(
+def test_a_key_with_a_queue_s_name_that_is_no_list_becomes_a_dead_letter(
     worked: Site, eventually: Eventually, command: tuple[str, ...]
 ) -> None:
     before = tally(worked)
@@ -222,7 +224,7 @@ def test_what_stands_under_a_queue_s_name_and_is_no_list_is_set_aside(
 
 
 @pytest.mark.parametrize("command", NO_LISTS.values(), ids=NO_LISTS)
-def test_a_worker_starts_whatever_stands_under_the_names_of_its_keys(
+def test_a_worker_starts_though_its_keys_in_valkey_are_of_a_wrong_type(
     new_site: Callable[[], Site], eventually: Eventually, command: tuple[str, ...]
 ) -> None:
     site = new_site()
@@ -239,13 +241,13 @@ def test_a_worker_starts_whatever_stands_under_the_names_of_its_keys(
     assert site.alive
 
 
-def test_every_task_says_what_arguments_it_takes(quiet: Site) -> None:
+def test_every_task_declares_its_arguments(quiet: Site) -> None:
     tasks = quiet.run_python("from workers.tasks import app; print(*app.tasks)").stdout.split()
 
     assert {each for each in tasks if not each.startswith("celery.")} == set(TAKES)
 
 
-def test_a_damaged_record_of_a_message_in_work_is_set_aside(
+def test_a_damaged_record_of_an_unacknowledged_message_is_rejected(
     new_site: Callable[[], Site], eventually: Eventually
 ) -> None:
     site, request = new_site(), uuid4()

@@ -1,4 +1,4 @@
-"""The manual of producers, docs/producers.md: its examples send orders, its envelope is one."""
+"""The manual of producers, docs/producers.md: its examples send orders, and its envelope is valid."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def run(shop: Site, folder: Path, *command: str) -> UUID:
     return UUID(said.stdout.strip())
 
 
-def test_the_celery_app_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
+def test_the_celery_example_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
     (tmp_path / "shop.py").write_text(example("python"))
 
     request = run(shop, tmp_path, sys.executable, "shop.py")
@@ -66,7 +66,7 @@ def test_the_celery_app_sends_an_order(shop: Site, tmp_path: Path, eventually: E
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="there is no Node here")
-def test_the_node_script_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
+def test_the_node_example_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
     (tmp_path / "shop.mjs").write_text(example("js"))
 
     request = run(shop, tmp_path, "node", "shop.mjs")
@@ -75,7 +75,7 @@ def test_the_node_script_sends_an_order(shop: Site, tmp_path: Path, eventually: 
     assert shop.answer(request).request["class"] == "otp"
 
 
-def test_the_shell_lines_send_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
+def test_the_shell_example_sends_an_order(shop: Site, tmp_path: Path, eventually: Eventually) -> None:
     (tmp_path / "shop.sh").write_text(example("sh"))
     if not shutil.which("valkey-cli"):
         (tmp_path / "valkey-cli").write_text(CLI)
@@ -86,7 +86,7 @@ def test_the_shell_lines_send_an_order(shop: Site, tmp_path: Path, eventually: E
     eventually(lambda: shop.statuses(request) == ["sent"])
 
 
-def test_the_envelope_in_the_manual_is_one() -> None:
+def test_the_envelope_in_the_manual_is_valid() -> None:
     envelope = example("json")
 
     assert opened(envelope.encode(), "ingest").keys() == json.loads(envelope).keys()

@@ -1,4 +1,4 @@
-"""The carriers' processes, with real ones that only wait."""
+"""The supervisor of carriers' processes, with real child processes that only sleep."""
 
 import sys
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def carriers() -> Iterator[Carriers]:
     carriers.placements.close()
 
 
-def test_a_carrier_has_a_process_for_as_long_as_it_is_there(carriers: Carriers) -> None:
+def test_a_carrier_has_a_process_until_it_is_removed(carriers: Carriers) -> None:
     carriers.rows = {"alpha": Placement.OWN, "beta": Placement.BOUND}
     before = carriers.running()
 
@@ -44,7 +44,7 @@ def test_a_carrier_has_a_process_for_as_long_as_it_is_there(carriers: Carriers) 
     assert after == {"beta": before["beta"]}
 
 
-def test_a_carrier_of_another_kind_has_another_process(carriers: Carriers) -> None:
+def test_a_carrier_whose_placement_changes_gets_a_new_process(carriers: Carriers) -> None:
     carriers.rows = {"alpha": Placement.OWN, "beta": Placement.BOUND}
     before = carriers.running()
 
@@ -78,7 +78,7 @@ listener.note_late(runtime(), "alpha")
 """
 
 
-def test_answers_that_come_too_late_may_come_while_others_are_noted(quiet: Site) -> None:
+def test_late_answers_can_arrive_while_others_are_recorded(quiet: Site) -> None:
     child = quiet.run_python(BOTH_AT_ONCE)
 
     assert child.returncode == 0, child.stderr

@@ -1,4 +1,4 @@
-"""The `postroad` command: what it offers, and what it says when something does not fit."""
+"""The `postroad` command: its help, and its errors for wrong settings, servers and ports."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ def test_every_command_has_help_that_says_how_to_use_it(bare_shell: Shell, name:
     assert len(said.out.splitlines()) > 5
 
 
-def test_a_command_that_is_not_there_is_wrong_use(bare_shell: Shell) -> None:
+def test_an_unknown_command_is_a_usage_error(bare_shell: Shell) -> None:
     said = bare_shell("sned")
 
     assert said.code == 2
@@ -60,9 +60,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(("environment", "words"), UNFIT.values(), ids=UNFIT.keys())
-def test_a_setting_that_does_not_fit_is_named_in_one_line(
-    bare_shell: Shell, environment: dict[str, str], words: str
-) -> None:
+def test_an_invalid_setting_is_reported_in_one_line(bare_shell: Shell, environment: dict[str, str], words: str) -> None:
     bare_shell.set(**environment)
 
     for command in READING:
@@ -81,7 +79,7 @@ def test_a_setting_that_does_not_fit_is_named_in_one_line(
         ("redis://localhost:port/0", "BROKER_URL cannot be parsed"),
     ],
 )
-def test_a_broker_that_does_not_fit_is_named_in_one_line(bare_shell: Shell, url: str, words: str) -> None:
+def test_an_invalid_broker_url_is_reported(bare_shell: Shell, url: str, words: str) -> None:
     bare_shell.set(BROKER_URL=url)
 
     said = bare_shell(*SENDING)
@@ -90,7 +88,7 @@ def test_a_broker_that_does_not_fit_is_named_in_one_line(bare_shell: Shell, url:
     assert words in said.err
 
 
-def test_a_database_that_is_away_is_said_in_one_line(bare_shell: Shell) -> None:
+def test_an_unreachable_database_is_reported_in_one_line(bare_shell: Shell) -> None:
     bare_shell.set(DATABASE_URL=f"postgresql://postroad:secret@127.0.0.1:{free_port()}/x")
 
     for command in READING:
@@ -103,7 +101,7 @@ def test_a_database_that_is_away_is_said_in_one_line(bare_shell: Shell) -> None:
         assert len(said.err.splitlines()) == 1
 
 
-def test_a_wrong_password_is_said_in_one_line(bare_shell: Shell, settings: Settings) -> None:
+def test_a_wrong_database_password_is_reported(bare_shell: Shell, settings: Settings) -> None:
     url = make_url(settings.database_url.get_secret_value()).set(password="wrong")
     bare_shell.set(DATABASE_URL=url.render_as_string(hide_password=False))
 
@@ -113,7 +111,7 @@ def test_a_wrong_password_is_said_in_one_line(bare_shell: Shell, settings: Setti
     assert "password authentication failed" in said.err
 
 
-def test_a_broker_that_is_away_takes_nothing_and_says_so(bare_shell: Shell) -> None:
+def test_send_reports_an_unreachable_broker_in_one_line(bare_shell: Shell) -> None:
     bare_shell.set(BROKER_URL=f"redis://:secret@127.0.0.1:{free_port()}/0")
 
     said = bare_shell(*SENDING)
@@ -124,7 +122,7 @@ def test_a_broker_that_is_away_takes_nothing_and_says_so(bare_shell: Shell) -> N
     assert len(said.err.splitlines()) == 1
 
 
-def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: World) -> None:
+def test_an_empty_database_is_reported_and_migrated_on_request(shell: Shell, world: World) -> None:
     world.run("DROP SCHEMA public CASCADE")
     world.run("CREATE SCHEMA public")
 
@@ -138,7 +136,7 @@ def test_an_empty_database_asks_for_migrate_and_gets_it(shell: Shell, world: Wor
     assert [shell("migrate", "--check").code, shell("migrate").code, shell("status").code] == [0, 0, 0]
 
 
-def test_up_starts_nothing_at_a_level_of_the_log_that_is_none(bare_shell: Shell, tmp_path: Path) -> None:
+def test_up_refuses_an_invalid_log_level(bare_shell: Shell, tmp_path: Path) -> None:
     bare_shell.set(LOG_LEVEL="loud")
 
     said = bare_shell("up")
@@ -183,14 +181,14 @@ def test_a_port_that_is_taken_stops_the_simulator_and_the_gateway(shell: Shell) 
         (["--config", "/no/such/file.json"], "/no/such/file.json: No such file"),
     ],
 )
-def test_a_script_that_does_not_fit_stops_the_simulator(bare_shell: Shell, options: list[str], words: str) -> None:
+def test_an_invalid_script_stops_the_simulator(bare_shell: Shell, options: list[str], words: str) -> None:
     said = bare_shell("simulator", "--port", "0", *options)
 
     assert said.code == 2
     assert words in said.err
 
 
-def test_what_nobody_expected_is_one_line_too_without_its_words() -> None:
+def test_an_unexpected_error_is_reported_in_one_line_without_its_message() -> None:
     words, code = explain(KeyError("+2348012345678"))
 
     assert code == 1
@@ -198,7 +196,7 @@ def test_what_nobody_expected_is_one_line_too_without_its_words() -> None:
     assert "234" not in words
 
 
-def test_a_reader_that_has_seen_enough_is_no_fault(shell: Shell) -> None:
+def test_a_closed_pipe_at_stdout_is_no_error(shell: Shell) -> None:
     code = "import sys; from workers.cli.command import main; sys.argv[1:] = ['account', '--help']; main()"
     reader, writer = os.pipe()
     os.close(reader)
@@ -209,7 +207,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault(shell: Shell) -> None:
     assert said.stderr == b""
 
 
-def test_a_table_puts_numbers_to_the_right_and_words_to_the_left() -> None:
+def test_a_table_aligns_numbers_right_and_text_left() -> None:
     shown = table(["word", "number"], [("a", 1234), ("longer", 5)])
 
     assert shown.splitlines() == ["word    number", "──────  ──────", "a        1,234", "longer       5"]
@@ -220,7 +218,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def test_what_a_stranger_wrote_does_not_draw_on_the_terminal() -> None:
+def test_control_characters_in_stored_text_are_escaped_on_the_terminal() -> None:
     written = "Hi\x1b[2J\x1b]0;x\x07\r\nstatus  delivered\u202e\x9b1m"
     spelt = r"Hi\x1b[2J\x1b]0;x\x07\r\nstatus  delivered\u202e\x9b1m"
 

@@ -1,4 +1,4 @@
-"""The subcommands for whoever runs the installation."""
+"""The administrative subcommands: accounts, wallets, senders, templates, carriers, routes, prices."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ def listed(shell: Shell, *command: str) -> list[dict[str, object]]:
     return list(json.loads(said.out))
 
 
-def test_an_account_is_made_ready_to_send(shell: Shell) -> None:
+def test_an_account_is_created_with_balance_quota_credit_and_senders(shell: Shell) -> None:
     made = shell("account", "create", "acme", "--currency", "NGN", "--sender", "ACME", "--topup", 500)
     topped = shell("wallet", "topup", "acme", 1500, "--note", "by card")
     granted = shell("wallet", "quota", "acme", 20)
@@ -37,7 +37,7 @@ def test_an_account_is_suspended_and_resumed(shell: Shell) -> None:
     assert (suspended, listed(shell, "account", "list")[0]["state"]) == ("suspended", "active")
 
 
-def test_an_account_subscribes_to_its_events_and_leaves(shell: Shell) -> None:
+def test_an_account_s_subscription_to_events_is_turned_on_and_off(shell: Shell) -> None:
     shell("account", "create", "acme", "--currency", "NGN")
 
     shell("account", "subscribe", "acme")
@@ -96,7 +96,7 @@ def test_a_carrier_s_tokens_are_not_shown(shell: Shell) -> None:
         assert "als0" not in said.out
 
 
-def test_a_carrier_whose_receipts_anybody_could_post_is_added_only_when_that_is_said(shell: Shell) -> None:
+def test_a_carrier_with_unauthenticated_receipts_is_added_only_with_open_receipts(shell: Shell) -> None:
     open_ = ("carrier", "add", "beta", "--settings", '{"base_url": "https://sms.example"}')
 
     refused, asked = shell(*open_), shell(*open_, "--open-receipts")
@@ -109,7 +109,7 @@ def test_a_carrier_whose_receipts_anybody_could_post_is_added_only_when_that_is_
     assert shell("carrier", "list").out.count("OPEN: not authenticated") == 1
 
 
-def test_a_generic_carrier_may_have_receipts_that_nothing_proves(shell: Shell) -> None:
+def test_a_generic_carrier_may_have_unauthenticated_receipts(shell: Shell) -> None:
     rules = {"carrier_ref": "id", "status": "status", "statuses": {"OK": "delivered"}}
     proof = {"header": "x-token", "secret": "s3cret"}
     plain = {"url": "https://sms.example/send", "body": {"to": "${to}"}, "answers": {"accepted": {"statuses": [200]}}}
@@ -129,7 +129,7 @@ def test_a_generic_carrier_may_have_receipts_that_nothing_proves(shell: Shell) -
     assert "leave one out" in said[2].err
 
 
-def test_no_secret_of_a_generic_carrier_is_shown_however_deep(shell: Shell) -> None:
+def test_no_secret_in_nested_settings_of_a_generic_carrier_is_shown(shell: Shell) -> None:
     settings = {
         "url": "https://me:s3cret@sms.example/send?apikey=s3cret&to=${to}",
         "headers": {"x-whatever": "s3cret"},
@@ -165,7 +165,7 @@ UNFIT: list[tuple[tuple[str, ...], int, str]] = [
 ]
 
 
-def test_what_does_not_fit_is_said_and_nothing_is_done(shell: Shell) -> None:
+def test_an_invalid_command_is_reported_and_changes_nothing(shell: Shell) -> None:
     for command, code, words in UNFIT:
         said = shell(*command)
 

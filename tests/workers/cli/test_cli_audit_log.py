@@ -1,4 +1,4 @@
-"""`postroad audit-log`: what an operator's commands leave in the audit log, and how it is read."""
+"""`postroad audit-log`: which entries an operator's commands write, and how they are listed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def entries(shell: Shell, *options: object) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_command_is_entered_with_its_user_and_host(shell: Shell, world: World) -> None:
+def test_a_command_is_recorded_with_its_user_and_host(shell: Shell, world: World) -> None:
     assert shell("--as", "Anna Ito", "price", "set", "NG", "500", "--currency", "NGN").code == 0
 
     latest = entries(shell, "--table", "prices")[0]
@@ -30,7 +30,9 @@ def test_a_command_is_entered_with_its_user_and_host(shell: Shell, world: World)
     assert entries(shell, "--by", "Anna Ito") == [latest]
 
 
-def test_who_used_sudo_is_entered_as_a_claim(shell: Shell, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_behind_sudo_is_recorded_as_claimed(
+    shell: Shell, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SUDO_USER", "anna")
 
     shell("carrier", "drain", "alpha")
@@ -38,7 +40,7 @@ def test_who_used_sudo_is_entered_as_a_claim(shell: Shell, world: World, monkeyp
     assert entries(shell)[0]["claimed"] == "anna"
 
 
-def test_the_list_shows_what_changed_in_a_line(shell: Shell, world: World) -> None:
+def test_the_list_shows_each_change_in_one_line(shell: Shell, world: World) -> None:
     shell("carrier", "drain", "alpha", "--reason", "works tonight")
 
     said = shell("audit-log", "--limit", "1")
@@ -47,7 +49,7 @@ def test_the_list_shows_what_changed_in_a_line(shell: Shell, world: World) -> No
     assert "state active → drained" in said.out
 
 
-def test_no_recipients_number_is_listed(shell: Shell, world: World) -> None:
+def test_recipients_numbers_are_masked_in_the_list(shell: Shell, world: World) -> None:
     shell("optout", "add", "+2348012345678")
 
     for options in ([], ["--json"]):
@@ -56,14 +58,14 @@ def test_no_recipients_number_is_listed(shell: Shell, world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "a\nb"])
-def test_a_claim_is_a_name(shell: Shell, name: str) -> None:
+def test_an_invalid_value_of_the_option_as_is_a_usage_error(shell: Shell, name: str) -> None:
     said = shell("--as", name, "audit-log")
 
     assert said.code == 2
     assert "--as" in said.err
 
 
-def test_an_account_that_does_not_exist_is_said_so(shell: Shell) -> None:
+def test_an_unknown_account_is_reported(shell: Shell) -> None:
     said = shell("audit-log", "--account", "none")
 
     assert said.code == 1

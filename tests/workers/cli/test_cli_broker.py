@@ -1,4 +1,4 @@
-"""`postroad broker dead`, and what `postroad status` says of the broker and the clock."""
+"""`postroad broker dead`, and what `postroad status` reports of the broker and the clock."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def ids(shell: Shell) -> list[str]:
     return [row["id"] for row in json.loads(shell("broker", "dead", "list", "--json").out)]
 
 
-def test_what_was_set_aside_is_listed_with_its_queue_and_reason(keyed: Shell, letters: list[bytes]) -> None:
+def test_dead_letters_are_listed_with_their_queue_and_reason(keyed: Shell, letters: list[bytes]) -> None:
     said = keyed("broker", "dead", "list")
 
     assert said.code == 0
@@ -62,7 +62,7 @@ def test_what_was_set_aside_is_listed_with_its_queue_and_reason(keyed: Shell, le
     assert [word for word in SECRETS if word in said.out] == []
 
 
-def test_a_letter_shows_how_it_is_built_and_only_revealed_what_it_says(keyed: Shell, letters: list[bytes]) -> None:
+def test_a_dead_letter_s_content_is_masked_unless_revealed(keyed: Shell, letters: list[bytes]) -> None:
     for letter in ids(keyed):
         masked, revealed = keyed("broker", "dead", "show", letter), keyed("broker", "dead", "show", letter, "--reveal")
 
@@ -72,7 +72,7 @@ def test_a_letter_shows_how_it_is_built_and_only_revealed_what_it_says(keyed: Sh
         assert [word for word in SECRETS if word not in revealed.out] == []
 
 
-def test_a_letter_is_dropped_and_still_counted(keyed: Shell, letters: list[bytes]) -> None:
+def test_a_dropped_dead_letter_is_still_counted(keyed: Shell, letters: list[bytes]) -> None:
     first, second = ids(keyed)
 
     assert keyed("broker", "dead", "drop", first).out == "1 removed\n"
@@ -90,7 +90,7 @@ def test_a_letter_is_dropped_and_still_counted(keyed: Shell, letters: list[bytes
     assert "no_envelope" in keyed("status").out
 
 
-def test_a_letter_that_is_not_there_is_said(keyed: Shell) -> None:
+def test_an_unknown_dead_letter_is_an_error(keyed: Shell) -> None:
     assert keyed("broker", "dead", "show", uuid4()).code == 1
     assert keyed("broker", "dead", "list").code == 0
 
@@ -106,7 +106,7 @@ def test_a_letter_that_is_not_there_is_said(keyed: Shell) -> None:
     ],
     ids=ascii,
 )
-def test_of_what_is_no_envelope_nothing_is_shown_either(payload: bytes) -> None:
+def test_a_payload_without_an_envelope_is_masked_too(payload: bytes) -> None:
     assert "471108" not in masked_message(payload, reveal=False)
     assert "471108" in masked_message(payload, reveal=True)
 
@@ -124,7 +124,7 @@ def valkey(shell: Shell, settings: Settings) -> Iterator[redis.Redis]:
         client.flushdb()
 
 
-def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Shell, world: World, valkey: redis.Redis) -> None:
+def test_status_reports_messages_in_lists_that_no_worker_reads(shell: Shell, world: World, valkey: redis.Redis) -> None:
     url = valkey.connection_pool.connection_kwargs
     broker = f"redis://:{url['password']}@{url['host']}:{url['port']}/15"
     with Celery("foreign", broker=broker, set_as_current=False) as plain:
@@ -148,7 +148,7 @@ def test_orders_in_lists_that_nobody_reads_are_told_of(shell: Shell, world: Worl
     assert said.code == 0
 
 
-def test_a_clock_that_stands_still_is_told_of(
+def test_status_reports_a_clock_that_does_not_tick(
     shell: Shell, world: World, valkey: redis.Redis, settings: Settings
 ) -> None:
     never = shell("status").out

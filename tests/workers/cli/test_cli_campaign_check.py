@@ -42,7 +42,7 @@ def test_recipients_segments_and_cost_are_added_up_by_country(shell: Shell, worl
     assert quote["encodings"]["GSM7"]["messages"] == 3
 
 
-def test_nothing_is_written_by_a_check(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_a_check_writes_nothing(shell: Shell, world: World, tmp_path: Path) -> None:
     found(shell, people(tmp_path, "+2348012345678,Ada"), "--text", "Hello")
 
     for table in ("requests", "messages", "batches", "provider_attempts"):
@@ -63,7 +63,9 @@ def test_a_campaign_costs_what_its_check_said(shell: Shell, world: World, tmp_pa
     assert world.rows("SELECT sum(segments), sum(quota) FROM messages") == [(quote["segments"], quote["quota"])]
 
 
-def test_what_would_be_left_out_is_said_with_its_lines(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_refused_malformed_and_repeated_recipients_are_reported_with_their_lines(
+    shell: Shell, world: World, tmp_path: Path
+) -> None:
     opt_out(world.rt, "acme", "+2348012345679")
     world.run("UPDATE prices SET destination = 'NG'")
     file = people(
@@ -81,7 +83,7 @@ def test_what_would_be_left_out_is_said_with_its_lines(shell: Shell, world: Worl
     assert quote["repeated"] == {"messages": 1, "lines": [6]}
 
 
-def test_money_that_does_not_suffice_is_said(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_a_balance_that_does_not_suffice_is_reported(shell: Shell, world: World, tmp_path: Path) -> None:
     world.run("UPDATE wallets SET balance = 500")
     file = people(tmp_path, "+2348012345678,Ada", "+2348012345679,Ben")
 
@@ -89,7 +91,7 @@ def test_money_that_does_not_suffice_is_said(shell: Shell, world: World, tmp_pat
     assert "3 NGN are lacking" in shell(*CHECK, file, "--text", "Hello").out
 
 
-def test_the_characters_that_make_a_text_longer_are_named(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_characters_that_force_ucs_2_are_reported(shell: Shell, world: World, tmp_path: Path) -> None:
     file = people(tmp_path, "+2348012345678,Ada", "+2348012345679,Łukasz")
     text = "“Hello” ${name} – " + "x" * 80
 
@@ -104,7 +106,7 @@ def test_the_characters_that_make_a_text_longer_are_named(shell: Shell, world: W
     assert "1 segments fewer" in said
 
 
-def test_the_time_at_the_carriers_limit_is_estimated(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_the_duration_at_the_carriers_rate_limit_is_estimated(shell: Shell, world: World, tmp_path: Path) -> None:
     shell("carrier", "set", "alpha", "--segments-per-second", "2")
     file = people(tmp_path, *(f"+23480123456{place:02},x" for place in range(10)))
 
@@ -121,7 +123,7 @@ def test_the_time_at_the_carriers_limit_is_estimated(shell: Shell, world: World,
         ([], "--text"),
     ],
 )
-def test_what_would_be_refused_as_a_whole_is_a_usage_error(
+def test_options_that_refuse_the_whole_campaign_are_an_error(
     shell: Shell, world: World, tmp_path: Path, options: list[str], words: str
 ) -> None:
     said = shell(*CHECK, people(tmp_path, "+2348012345678,Ada"), *options)
@@ -130,7 +132,7 @@ def test_what_would_be_refused_as_a_whole_is_a_usage_error(
     assert words in said.err
 
 
-def test_a_long_file_is_checked_portion_by_portion(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_a_file_of_more_lines_than_a_portion_is_checked_in_full(shell: Shell, world: World, tmp_path: Path) -> None:
     world.run("UPDATE wallets SET balance = 2500 * 400")
     file = people(tmp_path, *(f"+2348012{place:06},x" for place in range(2500)))
 

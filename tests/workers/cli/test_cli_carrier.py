@@ -1,4 +1,4 @@
-"""`postroad carrier status`, `set`, `drain` and `resume`, and what `postroad status` says of the ill."""
+"""`postroad carrier status`, `set`, `drain` and `resume`, and the open breakers in `postroad status`."""
 
 import json
 import socket
@@ -44,7 +44,7 @@ def status(shell: Shell, *options: object) -> list[dict[str, object]]:
     return list(json.loads(said.out))
 
 
-def test_a_carrier_s_condition_is_shown(shell: Shell, valkey: redis.Redis) -> None:
+def test_a_carrier_s_state_pace_and_breakers_are_shown(shell: Shell, valkey: redis.Redis) -> None:
     shell("carrier", "add", "beta", "--kind", "simulated", "--segments-per-second", 100)
     shell("carrier", "drain", "beta", "--reason", "their link is down")
     circuit_breakers.report(valkey, {"beta": (0, 50), "beta/NG": (0, 50)})
@@ -94,7 +94,7 @@ BINDS = {
 
 
 @pytest.mark.parametrize(("octets", "given", "state", "remarks"), BINDS.values(), ids=BINDS)
-def test_how_its_binds_stand_and_why_is_shown(
+def test_the_state_of_a_carrier_s_binds_is_shown_with_its_reason(
     shell: Shell, valkey: redis.Redis, octets: bytes, given: dict[str, str], state: str, remarks: list[str]
 ) -> None:
     def behaviour(esme: EsmeConnection) -> None:
@@ -121,9 +121,7 @@ def test_how_its_binds_stand_and_why_is_shown(
     assert found["binds"][0]["is_stale"] is False  # type: ignore[index]
 
 
-def test_binds_that_nobody_keeps_any_more_are_told_from_those_that_do_not_stand(
-    shell: Shell, valkey: redis.Redis
-) -> None:
+def test_binds_without_a_recent_report_are_shown_as_not_reported(shell: Shell, valkey: redis.Redis) -> None:
     shell("carrier", "add", "gamma", "--kind", "smpp", "--settings", '{"host": "127.0.0.1", "system_id": "us"}')
     with closing(Runtime(with_local_servers())) as rt, rt.begin() as conn:
         carrier_binds.write(conn, "gamma", "far-away", BindReport(1, 1))
@@ -133,7 +131,7 @@ def test_binds_that_nobody_keeps_any_more_are_told_from_those_that_do_not_stand(
     assert "gamma: binds: no report from far-away since" in shell("carrier", "status").out
 
 
-def test_binds_that_do_not_stand_are_told_of_all_carriers_at_once(shell: Shell, valkey: redis.Redis) -> None:
+def test_the_status_of_all_carriers_names_those_with_missing_binds(shell: Shell, valkey: redis.Redis) -> None:
     for name, report in (("gamma", BindReport(0, 2, "refused")), ("delta", BindReport(1, 1))):
         shell("carrier", "add", name, "--kind", "smpp", "--settings", '{"host": "127.0.0.1", "system_id": "us"}')
         with closing(Runtime(with_local_servers())) as rt, rt.begin() as conn:
@@ -145,7 +143,7 @@ def test_binds_that_do_not_stand_are_told_of_all_carriers_at_once(shell: Shell, 
     assert "delta: binds" not in said
 
 
-def test_receipts_of_which_no_message_is_known_are_told(shell: Shell, valkey: redis.Redis) -> None:
+def test_receipts_that_match_no_message_are_counted_in_the_status(shell: Shell, valkey: redis.Redis) -> None:
     shell("carrier", "add", "gamma", "--kind", "smpp", "--settings", '{"host": "127.0.0.1", "system_id": "us"}')
     reported = [
         Receipt("gamma", f"{id_}/x", ReceiptVerdict.DELIVERED, id_, None, None, None, "id:x")
@@ -160,7 +158,7 @@ def test_receipts_of_which_no_message_is_known_are_told(shell: Shell, valkey: re
     assert status(shell, "gamma")[0]["unmatched"] == 2
 
 
-def test_the_ill_are_named_by_the_status_of_everything(shell: Shell, valkey: redis.Redis) -> None:
+def test_the_overall_status_names_open_breakers(shell: Shell, valkey: redis.Redis) -> None:
     well = shell("status").out
     circuit_breakers.report(valkey, {"gamma": (0, 50)})
 
@@ -211,14 +209,14 @@ UNFIT = [
 
 
 @pytest.mark.parametrize(("command", "code", "words"), UNFIT)
-def test_what_does_not_fit_is_said(shell: Shell, command: tuple[str, ...], code: int, words: str) -> None:
+def test_invalid_arguments_are_reported(shell: Shell, command: tuple[str, ...], code: int, words: str) -> None:
     said = shell("carrier", *command)
 
     assert (said.code, said.out) == (code, "")
     assert words in said.err
 
 
-def test_without_a_valkey_the_breaker_is_not_known(shell: Shell) -> None:
+def test_the_state_of_a_breaker_is_unknown_without_valkey(shell: Shell) -> None:
     shell.set(BROKER_URL="amqp://localhost")
 
     said = shell("carrier", "status", "simulated")
@@ -228,7 +226,7 @@ def test_without_a_valkey_the_breaker_is_not_known(shell: Shell) -> None:
     assert "open breakers" not in shell("status").out
 
 
-def test_what_goes_out_as_it_is_written_is_not_shown(shell: Shell, world: World, tmp_path: Path) -> None:
+def test_literal_values_in_a_carrier_s_request_templates_are_masked(shell: Shell, world: World, tmp_path: Path) -> None:
     settings = {
         "url": "https://acme:s3cret@sms.example/send?p=s3cret",
         "form": {"user": "acme", "pin": "s3cret", "to": "${to_digits}", "text": "${text:hex}", "code": 1234567},

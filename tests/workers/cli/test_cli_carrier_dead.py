@@ -1,4 +1,4 @@
-"""`postroad carrier dead`: what carriers sent that could not be read."""
+"""`postroad carrier dead`: receipts and PDUs of carriers that could not be read."""
 
 import json
 from contextlib import closing
@@ -36,7 +36,7 @@ def listed(shell: Shell, *options: str) -> list[dict[str, str]]:
     return list(json.loads(said.out))
 
 
-def test_what_was_set_aside_is_listed_without_its_content(kept: Shell) -> None:
+def test_dead_letters_are_listed_without_their_content(kept: Shell) -> None:
     words = kept("carrier", "dead", "list").out
 
     assert [(row["origin"], row["reason"]) for row in listed(kept)] == [
@@ -48,7 +48,7 @@ def test_what_was_set_aside_is_listed_without_its_content(kept: Shell) -> None:
     assert "teleported" not in words
 
 
-def test_it_is_shown_with_its_numbers_masked_or_as_it_came(kept: Shell) -> None:
+def test_a_dead_letter_is_shown_with_masked_numbers_or_raw(kept: Shell) -> None:
     post = listed(kept)[1]["id"]
 
     masked, raw = (kept("carrier", "dead", "show", post, *options).out.strip() for options in ((), ("--raw",)))
@@ -57,7 +57,7 @@ def test_it_is_shown_with_its_numbers_masked_or_as_it_came(kept: Shell) -> None:
     assert raw == POST.decode()
 
 
-def test_letters_are_dropped_and_stay_counted(kept: Shell) -> None:
+def test_dropped_dead_letters_are_still_counted(kept: Shell) -> None:
     post = listed(kept)[1]["id"]
 
     one, all_ = kept("carrier", "dead", "drop", post), kept("carrier", "dead", "drop", "--all")
@@ -78,7 +78,7 @@ def test_letters_are_dropped_and_stay_counted(kept: Shell) -> None:
         (["drop", str(uuid4()), "--all"], "give either a dead letter's id, or --all"),
     ],
 )
-def test_what_cannot_be_shown_is_said(kept: Shell, asked: list[str], words: str) -> None:
+def test_an_unknown_or_invalid_dead_letter_id_is_a_usage_error(kept: Shell, asked: list[str], words: str) -> None:
     said = kept("carrier", "dead", *asked)
 
     assert said.code == 2

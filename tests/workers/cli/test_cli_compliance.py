@@ -1,4 +1,4 @@
-"""`postroad inbound`, `optout`, `keyword`, `quiet` and `account allow`: who may be written to, for operators."""
+"""`postroad inbound`, `optout`, `keyword`, `quiet` and `account allow`."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def listed(shell: Shell, *command: str) -> list[dict[str, Any]]:
     return list(json.loads(said.out))
 
 
-def test_an_account_is_kept_to_its_countries(world: World, shell: Shell) -> None:
+def test_an_account_is_restricted_to_the_countries_it_is_allowed(world: World, shell: Shell) -> None:
     assert shell("account", "allow", "acme", "ng, GH").code == 0
     assert world.rows("SELECT countries FROM accounts") == [["GH", "NG"]]
     assert [each.code for each in world.submit(world.order("+14165550123"))[0].refusals] == ["country_forbidden"]
@@ -29,7 +29,7 @@ def test_an_account_is_kept_to_its_countries(world: World, shell: Shell) -> None
     assert world.submit(world.order("+14165550123"))[0].refusals == []
 
 
-def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: World, shell: Shell) -> None:
+def test_a_sender_is_registered_for_countries_which_a_later_update_keeps(world: World, shell: Shell) -> None:
     assert shell("sender", "add", "acme", "ACME", "--country", "NG", "--country", "GH").code == 0
     assert [each.code for each in world.submit(world.order("+14165550123"))[0].refusals] == ["sender_invalid"]
 
@@ -40,7 +40,7 @@ def test_a_sender_is_registered_for_its_countries_and_keeps_them(world: World, s
     assert shell("sender", "add", "acme", "ACME", "--country", "Ghana").code == 2
 
 
-def test_a_national_number_is_opted_out_where_it_is_dialled(world: World, shell: Shell) -> None:
+def test_a_national_number_is_opted_out_in_the_country_given(world: World, shell: Shell) -> None:
     national = ("0801 234 5678", "--country", "NG")
     refused = shell("optout", "add", "0801 234 5678")
 
@@ -71,7 +71,7 @@ def test_opt_outs_are_added_listed_masked_and_removed(world: World, shell: Shell
     assert len(listed(shell, "optout", "list")) == 1
 
 
-def test_opt_outs_are_imported(world: World, shell: Shell, tmp_path: Path) -> None:
+def test_opt_outs_are_imported_from_a_file(world: World, shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text(f"why,Number\ncomplained,{ADA}\n,+44 7400 123456\n\n,{ADA}\n")
 
@@ -82,7 +82,7 @@ def test_opt_outs_are_imported(world: World, shell: Shell, tmp_path: Path) -> No
     assert world.rows("SELECT DISTINCT source FROM opt_outs") == ["import"]
 
 
-def test_opt_outs_are_found_and_removed_in_whichever_form_their_number_is_written(
+def test_opt_outs_are_found_and_removed_by_any_spelling_of_their_number(
     world: World, shell: Shell, tmp_path: Path
 ) -> None:
     file = tmp_path / "list.csv"
@@ -113,7 +113,7 @@ OPT_OUTS = {
 
 
 @pytest.mark.parametrize(("content", "code", "out", "err"), OPT_OUTS.values(), ids=OPT_OUTS)
-def test_no_opt_out_is_passed_over_in_silence(
+def test_an_import_of_opt_outs_reports_every_line_that_it_cannot_read(
     shell: Shell, tmp_path: Path, content: bytes, code: int, out: str, err: str
 ) -> None:
     file = tmp_path / "list.csv"
@@ -126,7 +126,9 @@ def test_no_opt_out_is_passed_over_in_silence(
     assert said.err.startswith(err)
 
 
-def test_national_numbers_opt_out_where_they_are_dialled(world: World, shell: Shell, tmp_path: Path) -> None:
+def test_national_numbers_are_imported_as_opt_outs_of_the_country_given(
+    world: World, shell: Shell, tmp_path: Path
+) -> None:
     file = tmp_path / "list.csv"
     file.write_text("07400 123456\n")
 
@@ -138,7 +140,7 @@ def test_national_numbers_opt_out_where_they_are_dialled(world: World, shell: Sh
 
 @pytest.mark.parametrize("content", [b"", "to\n+447400123456\n".encode("utf-16"), b"PK\x03\x04", b"n\xe9\n1\n"])
 @pytest.mark.parametrize("what", ["optout", "network"])
-def test_a_list_that_cannot_be_read_is_wrong_use(shell: Shell, tmp_path: Path, what: str, content: bytes) -> None:
+def test_an_unreadable_import_file_is_a_usage_error(shell: Shell, tmp_path: Path, what: str, content: bytes) -> None:
     file = tmp_path / "list.csv"
     file.write_bytes(content)
 
@@ -175,7 +177,7 @@ def test_quiet_hours_are_set_listed_and_removed(world: World, shell: Shell) -> N
     assert shell("quiet", "remove", "NG", "bulk").code == 1
 
 
-def test_what_handsets_sent_is_listed_without_number_and_text_unless_asked(world: World, shell: Shell) -> None:
+def test_inbound_messages_are_listed_without_number_and_text_unless_revealed(world: World, shell: Shell) -> None:
     inbound.keep(world.rt, [Inbound("alpha", "1", ADA, "ACME", "When do you open?", None)])
     inbound.reply(world.rt)
 
@@ -203,7 +205,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("command", WRONG.values(), ids=WRONG)
-def test_what_does_not_fit_is_said_in_a_line(world: World, shell: Shell, command: tuple[str, ...]) -> None:
+def test_an_invalid_argument_is_reported_in_one_line(world: World, shell: Shell, command: tuple[str, ...]) -> None:
     said = shell(*command)
 
     assert said.code in (1, 2)

@@ -1,4 +1,4 @@
-"""Holds and ends as an operator meets them: suspend, drain, opt out, status, audit."""
+"""Held and expired messages in an operator's commands: suspend, drain, opt out, status, audit."""
 
 import json
 from datetime import timedelta
@@ -23,7 +23,7 @@ def reported(shell: Shell, *command: object) -> Any:
     return json.loads(said.out)
 
 
-def test_what_was_opted_out_of_before_its_minute_is_rejected_and_the_audit_holds(shell: Shell, world: World) -> None:
+def test_a_scheduled_message_is_rejected_if_its_recipient_opts_out_before_it_is_due(shell: Shell, world: World) -> None:
     world.pay(world.submit(world.order(send_at=world.rt.now() + timedelta(hours=1))))
     assert shell("optout", "add", "+2348012345678").code == 0
 
@@ -35,7 +35,7 @@ def test_what_was_opted_out_of_before_its_minute_is_rejected_and_the_audit_holds
 
 
 @pytest.mark.parametrize("message_class", ["otp", "transactional"])
-def test_a_suspended_accounts_messages_wait_and_go_on_when_it_is_resumed(
+def test_a_suspended_account_s_messages_are_held_until_it_is_resumed(
     shell: Shell, world: World, message_class: str
 ) -> None:
     hints = world.pay(world.submit(world.order(message_class=message_class)))
@@ -54,7 +54,7 @@ def test_a_suspended_accounts_messages_wait_and_go_on_when_it_is_resumed(
     assert world.rows("SELECT status FROM messages") == ["sent"]
 
 
-def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resumed(shell: Shell, world: World) -> None:
+def test_messages_whose_only_carrier_is_drained_are_held_until_it_is_resumed(shell: Shell, world: World) -> None:
     hints = world.pay(world.submit(world.order("+2348012345678", "+2348012345679")))
     shell("carrier", "drain", "alpha", "--reason", "works tonight")
     world.deliver_all(hints)
@@ -71,9 +71,7 @@ def test_a_drained_carrier_that_is_the_last_keeps_its_messages_until_it_is_resum
 
 
 @pytest.mark.parametrize("message_class", ["otp", "transactional", "bulk"])
-def test_a_new_order_for_which_every_carrier_is_drained_waits_for_one(
-    shell: Shell, world: World, message_class: str
-) -> None:
+def test_a_new_order_is_held_while_every_carrier_is_drained(shell: Shell, world: World, message_class: str) -> None:
     world.add_carrier("beta", rank=2)
     for name in ("alpha", "beta"):
         shell("carrier", "drain", name)
@@ -91,9 +89,7 @@ def test_a_new_order_for_which_every_carrier_is_drained_waits_for_one(
     assert reported(shell, "audit")["sound"]
 
 
-def test_a_new_order_for_a_drained_carrier_expires_by_its_validity_and_costs_nothing(
-    shell: Shell, world: World
-) -> None:
+def test_a_held_order_expires_at_the_end_of_its_validity_and_costs_nothing(shell: Shell, world: World) -> None:
     shell("carrier", "drain", "alpha")
     before = world.balance()
     world.send(valid_until=world.rt.now() + timedelta(hours=1))
@@ -105,7 +101,7 @@ def test_a_new_order_for_a_drained_carrier_expires_by_its_validity_and_costs_not
     assert world.balance() == before
 
 
-def test_what_no_line_serves_is_refused_though_carriers_are_drained(shell: Shell, world: World) -> None:
+def test_a_recipient_without_a_route_is_refused_though_carriers_are_drained(shell: Shell, world: World) -> None:
     world.add_carrier("beta", route="NG")
     assert shell("route", "drop", "*", "alpha").code == 0
     shell("carrier", "drain", "beta")
@@ -118,7 +114,7 @@ def test_what_no_line_serves_is_refused_though_carriers_are_drained(shell: Shell
     ]
 
 
-def test_help_says_what_suspending_and_draining_do(shell: Shell) -> None:
+def test_the_help_says_that_suspended_and_drained_messages_are_held(shell: Shell) -> None:
     suspend, drain = (
         " ".join(shell(*words, "--help").out.split()) for words in (["account", "suspend"], ["carrier", "drain"])
     )

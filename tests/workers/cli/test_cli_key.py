@@ -1,4 +1,4 @@
-"""`postroad key`: keys are shown once, listed without what is secret, and void at once."""
+"""`postroad key`: API keys are shown once, listed without their secrets, and revoked at once."""
 
 import json
 
@@ -23,7 +23,7 @@ def keyed(shell: Shell) -> Shell:
         ("webex", {"access_token"}),
     ],
 )
-def test_a_key_is_shown_this_once(keyed: Shell, dialect: str, words: set[str]) -> None:
+def test_a_key_is_shown_only_when_it_is_created(keyed: Shell, dialect: str, words: set[str]) -> None:
     made = keyed("key", "create", "acme", dialect, "--json")
 
     shown = json.loads(made.out)
@@ -32,7 +32,7 @@ def test_a_key_is_shown_this_once(keyed: Shell, dialect: str, words: set[str]) -
     assert not any(str(shown[word]) in listed for word in words)
 
 
-def test_a_key_is_made_with_all_it_may_and_voided(keyed: Shell) -> None:
+def test_a_key_is_created_with_options_and_revoked(keyed: Shell) -> None:
     made = keyed(
         *("key", "create", "acme", "robase", "--test", "--name", "shop", "--scope", "sending"),
         *("--network", "203.0.113.0/24", "--setting", "rate=50", "--setting", "burst=100"),
@@ -65,14 +65,16 @@ def test_a_key_is_made_with_all_it_may_and_voided(keyed: Shell) -> None:
         (("list", "nobody"), 1, "there is no account 'nobody'"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(keyed: Shell, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_invalid_arguments_are_reported_with_the_reason(
+    keyed: Shell, arguments: tuple[str, ...], code: int, words: str
+) -> None:
     said = keyed("key", *arguments)
 
     assert said.code == code
     assert words in said.err
 
 
-def test_without_a_secret_key_no_key_is_made(keyed: Shell) -> None:
+def test_without_a_secret_key_no_api_key_is_created(keyed: Shell) -> None:
     keyed.set(SECRET_KEY="")
 
     said = keyed("key", "create", "acme", "robase")

@@ -1,11 +1,11 @@
-"""`postroad person`: an account's own customers."""
+"""`postroad person`: the persons of an account and their numbers."""
 
 import json
 
 from tests.workers.cli.conftest import Shell
 
 
-def test_persons_are_added_listed_and_lose_their_number(shell: Shell) -> None:
+def test_persons_are_added_listed_and_dropped(shell: Shell) -> None:
     shell("account", "create", "bank", "--currency", "EUR")
 
     shell("person", "add", "bank", "anna", "--phone", "+49 1520 5555555", "--verified")
@@ -23,7 +23,7 @@ def test_persons_are_added_listed_and_lose_their_number(shell: Shell) -> None:
     assert shell("person", "drop", "bank", "anna").out == "person anna had no number\n"
 
 
-def test_a_person_that_cannot_be_is_refused(shell: Shell) -> None:
+def test_an_invalid_person_is_refused(shell: Shell) -> None:
     shell("account", "create", "bank", "--currency", "EUR")
     shell("person", "add", "bank", "anna", "--phone", "+4915205555555")
 

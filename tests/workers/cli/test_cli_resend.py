@@ -1,4 +1,4 @@
-"""Orders and campaigns that come again under their key or name: spelt otherwise, paid later, two at once."""
+"""Orders and campaigns that are repeated under their key or name: other spelling, later payment, concurrent sends."""
 
 import json
 from collections.abc import Callable
@@ -71,7 +71,7 @@ OTHER: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fields", SAME.values(), ids=SAME.keys())
-def test_an_order_is_the_same_under_its_key_however_it_is_spelt(
+def test_a_repeated_order_in_another_spelling_gets_the_response_of_the_first(
     submission: Shell, working: Site, give: Callable[..., UUID], fields: dict[str, Any]
 ) -> None:
     key = str(uuid4())
@@ -89,7 +89,7 @@ def test_an_order_is_the_same_under_its_key_however_it_is_spelt(
 
 
 @pytest.mark.parametrize("name", ["blanks and dashes", "a national number", "the order's country", "the country said"])
-def test_a_code_is_the_same_under_its_key_after_its_text_is_gone(
+def test_a_repeated_code_is_recognised_after_its_text_was_erased(
     submission: Shell, working: Site, give: Callable[..., UUID], name: str
 ) -> None:
     code = {"class": "otp", "test": True, "idempotency_key": str(uuid4()), "body": "7391 is your code"}
@@ -105,7 +105,7 @@ def test_a_code_is_the_same_under_its_key_after_its_text_is_gone(
 
 
 @pytest.mark.parametrize("fields", OTHER.values(), ids=OTHER.keys())
-def test_what_asks_for_something_else_under_a_used_key_is_a_conflict(
+def test_a_different_order_under_a_used_key_is_a_conflict(
     submission: Shell, give: Callable[..., UUID], fields: dict[str, Any]
 ) -> None:
     key = str(uuid4())
@@ -117,7 +117,7 @@ def test_what_asks_for_something_else_under_a_used_key_is_a_conflict(
     assert other["messages"] == []
 
 
-def test_one_that_was_taken_is_the_same_though_it_would_be_refused_by_now(
+def test_a_repeated_order_gets_its_first_response_though_its_account_is_suspended(
     submission: Shell, working: Site, give: Callable[..., UUID]
 ) -> None:
     first = show(submission, give(idempotency_key="now-suspended"))
@@ -132,7 +132,7 @@ def test_one_that_was_taken_is_the_same_though_it_would_be_refused_by_now(
     assert [each["code"] for each in other["request"]["refusals"]] == ["account_suspended"]
 
 
-def test_a_command_s_order_is_the_same_under_its_key_however_it_is_spelt(submission: Shell) -> None:
+def test_a_repeated_send_command_in_another_spelling_gets_the_first_request(submission: Shell) -> None:
     send = ("send", *ACME, "--key", "spelt", "--json")
     first = reported(submission(*send, "--to", "+2348012345678", "--text", "Hi Ada", "--wait"))
 
@@ -143,7 +143,7 @@ def test_a_command_s_order_is_the_same_under_its_key_however_it_is_spelt(submiss
     assert reported(again)["request"] == first["request"]["id"]
 
 
-def test_a_command_that_says_its_time_from_now_is_the_same_under_its_key(submission: Shell) -> None:
+def test_a_repeated_send_command_with_a_relative_time_gets_the_first_request(submission: Shell) -> None:
     send = ("send", *ACME, "--key", "from-now", "--json", "--to", "+2348012345678", "--text", "Hi Ada")
     first = reported(submission(*send, "--send-at", "+1h", "--wait"))
 
@@ -179,7 +179,9 @@ UNLIKE = {
 }
 
 
-def test_a_campaign_s_file_may_be_written_otherwise_and_say_the_same(submission: Shell, tmp_path: Path) -> None:
+def test_a_campaign_file_in_another_format_with_the_same_lines_is_the_same_campaign(
+    submission: Shell, tmp_path: Path
+) -> None:
     first = reported(campaign(submission, tmp_path / "first", LINES, "--name", "written"))
 
     for name, content in ALIKE.items():
@@ -190,7 +192,7 @@ def test_a_campaign_s_file_may_be_written_otherwise_and_say_the_same(submission:
         assert (other.code, reported(other)["conflict"]) == (1, 1), name
 
 
-def test_of_two_files_that_come_at_once_under_one_name_one_is_sent(
+def test_of_two_different_files_sent_at_once_under_one_campaign_name_one_is_sent(
     submission: Shell, working: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lines(name: str) -> str:
@@ -213,7 +215,7 @@ def test_of_two_files_that_come_at_once_under_one_name_one_is_sent(
     assert working.world.rows(count) == [("Hello First", 1001)]
 
 
-def test_a_name_is_free_again_where_nothing_could_be_handed_over(
+def test_a_campaign_name_is_free_again_if_the_broker_took_nothing(
     submission: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any, **__: Any) -> UUID:
@@ -226,7 +228,7 @@ def test_a_name_is_free_again_where_nothing_could_be_handed_over(
     assert campaign(submission, tmp_path / "mended", UNLIKE["a line more"], "--name", "away").code == 0
 
 
-def test_what_nobody_paid_for_of_a_campaign_goes_under_its_name_once_there_is_money(
+def test_recipients_refused_for_lack_of_money_are_sent_under_the_same_name_after_a_topup(
     submission: Shell, working: Site, tmp_path: Path
 ) -> None:
     world = working.world
@@ -249,5 +251,5 @@ def test_what_nobody_paid_for_of_a_campaign_goes_under_its_name_once_there_is_mo
     assert reported(poor)["requests"][1]["request"] != reported(paid)["requests"][1]["request"]
 
 
-def test_all_of_it_is_sound(submission: Shell) -> None:
+def test_the_audit_passes_after_all_these_orders(submission: Shell) -> None:
     assert reported(submission("audit", "--json"))["sound"]

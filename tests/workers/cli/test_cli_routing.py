@@ -1,4 +1,4 @@
-"""Routes with their versions, networks, and `postroad explain`."""
+"""`postroad route`, `network` and `explain`: versions of routes, networks, and how a message is routed."""
 
 import json
 from pathlib import Path
@@ -21,11 +21,11 @@ def sent(shell: Shell, world: World) -> str:
     return str(id_)
 
 
-def test_there_are_words_for_every_reason() -> None:
+def test_every_routing_reason_has_a_description() -> None:
     assert set(WHY) == set(RouteLoss)
 
 
-def test_a_message_is_explained_turn_by_turn(shell: Shell, sent: str) -> None:
+def test_a_message_s_routing_is_explained_attempt_by_attempt(shell: Shell, sent: str) -> None:
     reported = shell("explain", sent)
 
     assert reported.code == 0, reported.err
@@ -53,7 +53,7 @@ def test_a_message_is_explained_as_json(shell: Shell, sent: str) -> None:
     ]
 
 
-def test_where_a_message_would_go_is_told(shell: Shell, sent: str) -> None:
+def test_the_route_of_a_message_that_is_not_sent_is_explained(shell: Shell, sent: str) -> None:
     said = shell("explain", "--to", "+234 801 234 5678", "--from", "ACME", "--account", "acme", "--text", "Hi")
     data = json.loads(shell("explain", "--to", "+2348012345678", "--from", "ACME", "--account", "acme", "--json").out)
 
@@ -74,14 +74,14 @@ def test_where_a_message_would_go_is_told(shell: Shell, sent: str) -> None:
         (["--to", "+2348012345678", "--account", "other", "--from", "ACME"], 1, "there is no account 'other'"),
     ],
 )
-def test_what_cannot_be_explained_is_said(shell: Shell, asked: list[str], code: int, words: str) -> None:
+def test_invalid_arguments_of_explain_are_reported(shell: Shell, asked: list[str], code: int, words: str) -> None:
     said = shell("explain", *asked)
 
     assert (said.code, said.out) == (code, "")
     assert words in said.err
 
 
-def test_an_id_that_fits_several_names_them(shell: Shell, world: World) -> None:
+def test_an_ambiguous_message_id_prefix_lists_the_matching_ids(shell: Shell, world: World) -> None:
     first, second = world.send("+2348012345678", "+2348012345679").messages
 
     said = shell("explain", str(first)[:13])
@@ -91,7 +91,7 @@ def test_an_id_that_fits_several_names_them(shell: Shell, world: World) -> None:
     assert str(second) in said.err
 
 
-def test_nobody_to_carry_it_is_a_failure(shell: Shell, world: World) -> None:
+def test_explain_fails_if_no_route_matches_the_number(shell: Shell, world: World) -> None:
     shell("route", "drop", "*", "alpha")
 
     said = shell("explain", "--to", "+2348012345678", "--from", "ACME", "--account", "acme")
@@ -100,7 +100,7 @@ def test_nobody_to_carry_it_is_a_failure(shell: Shell, world: World) -> None:
     assert "no route matches this number" in said.out
 
 
-def test_routes_are_listed_with_what_is_over_and_to_come(shell: Shell, world: World) -> None:
+def test_routes_are_listed_with_their_past_and_future_versions(shell: Shell, world: World) -> None:
     for options in (["--rank", 2], ["--weight", 0, "--cost", "0.0042", "--currency", "EUR"], ["--from", "+2h"]):
         said = shell("route", "add", "NG", "alpha", *options)
         assert said.code == 0, said.err
@@ -115,7 +115,7 @@ def test_routes_are_listed_with_what_is_over_and_to_come(shell: Shell, world: Wo
 
 
 @pytest.mark.parametrize("word", ["-1", "dear", "0.0000001", "NaN", "Infinity"])
-def test_a_cost_is_an_amount(shell: Shell, word: str) -> None:
+def test_an_invalid_route_cost_is_refused(shell: Shell, word: str) -> None:
     said = shell("route", "add", "NG", "alpha", f"--cost={word}", "--currency", "EUR")
 
     assert said.code == 2
@@ -126,7 +126,7 @@ def test_a_cost_is_an_amount(shell: Shell, word: str) -> None:
     ("millionths", "words"),
     [(None, "–"), (0, "0 EUR"), (4200, "0.0042 EUR"), (1_000_000, "1 EUR"), (12_345_678, "12.345678 EUR")],
 )
-def test_a_cost_is_told_in_units_of_its_currency(millionths: int | None, words: str) -> None:
+def test_a_cost_is_shown_in_units_of_its_currency(millionths: int | None, words: str) -> None:
     assert cost(millionths, "EUR" if millionths is not None else None) == words
 
 
@@ -151,7 +151,7 @@ def test_networks_are_imported_and_listed(shell: Shell, tmp_path: Path) -> None:
         ("prefix,network\n234\n", "a cell is missing"),
     ],
 )
-def test_networks_that_cannot_be_read_are_refused(shell: Shell, tmp_path: Path, content: str, words: str) -> None:
+def test_a_malformed_file_of_networks_is_refused(shell: Shell, tmp_path: Path, content: str, words: str) -> None:
     file = tmp_path / "networks.csv"
     file.write_text(content, "utf-8")
 

@@ -1,4 +1,4 @@
-"""Secrets at rest: carriers' settings, and the secret key that is replaced with nothing void meanwhile."""
+"""Secrets at rest: carriers' settings, and the rotation of the secret key."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,9 @@ def installation(settings: Settings, key: str, old: str = "") -> Iterator[Runtim
         yield rt
 
 
-def test_a_carrier_s_settings_are_kept_encrypted_and_listed_masked(world: World, keyed: Shell, tmp_path: Path) -> None:
+def test_a_carrier_s_settings_are_stored_encrypted_and_listed_masked(
+    world: World, keyed: Shell, tmp_path: Path
+) -> None:
     file = tmp_path / "smsc.json"
     file.write_text(json.dumps(SMSC))
 
@@ -68,7 +70,7 @@ def test_a_carrier_s_settings_are_kept_encrypted_and_listed_masked(world: World,
         assert PASSWORD not in listed
 
 
-def test_settings_come_from_stdin_and_a_question_mark_is_asked_for(
+def test_settings_are_read_from_stdin_and_a_question_mark_prompts_for_the_value(
     keyed: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import io
@@ -85,7 +87,7 @@ def test_settings_come_from_stdin_and_a_question_mark_is_asked_for(
 
 
 @pytest.mark.parametrize(("typed", "code"), [(PASSWORD + "\n", 0), ("", 2)])
-def test_a_question_mark_is_asked_for_without_a_terminal_too(
+def test_a_secret_given_as_a_question_mark_is_read_from_stdin_without_a_terminal(
     keyed: Shell, settings: Settings, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
 ) -> None:
     import io
@@ -105,7 +107,7 @@ def test_a_question_mark_is_asked_for_without_a_terminal_too(
     assert code == 0 or "password is ?, and there is no terminal or input to read it from" in said.err
 
 
-def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> None:
+def test_a_secret_on_the_command_line_is_accepted_with_a_warning(keyed: Shell) -> None:
     said = keyed("carrier", "add", "one", "--kind", "smpp", "--settings", json.dumps(SMSC))
 
     assert said.code == 0
@@ -113,7 +115,9 @@ def test_a_secret_on_the_command_line_is_taken_with_a_warning(keyed: Shell) -> N
     assert PASSWORD not in said.out + said.err
 
 
-def test_without_a_secret_key_it_is_said_that_secrets_are_readable(world: World, shell: Shell, tmp_path: Path) -> None:
+def test_without_a_secret_key_a_warning_says_that_secrets_are_stored_in_plain_text(
+    world: World, shell: Shell, tmp_path: Path
+) -> None:
     file = tmp_path / "smsc.json"
     file.write_text(json.dumps(SMSC))
 
@@ -131,14 +135,16 @@ def test_without_a_secret_key_it_is_said_that_secrets_are_readable(world: World,
         (("--settings-file", "/nowhere/at/all"), "cannot be read: No such file"),
     ],
 )
-def test_settings_that_cannot_be_read_are_refused(keyed: Shell, arguments: tuple[str, ...], words: str) -> None:
+def test_settings_files_that_cannot_be_read_are_refused(keyed: Shell, arguments: tuple[str, ...], words: str) -> None:
     said = keyed("carrier", "add", "one", "--kind", "smpp", *arguments)
 
     assert said.code == 2
     assert words in said.err
 
 
-def test_migrating_encrypts_the_settings_that_are_there(world: World, keyed: Shell, settings: Settings) -> None:
+def test_migrate_encrypts_the_settings_that_are_stored_in_plain_text(
+    world: World, keyed: Shell, settings: Settings
+) -> None:
     with world.rt.begin() as conn:
         carriers.save(conn, "operator", "smpp", SMSC)
 
@@ -152,7 +158,7 @@ def test_migrating_encrypts_the_settings_that_are_there(world: World, keyed: She
         assert {row.name: row.settings for row in list_carriers(rt)}["operator"] == SMSC
 
 
-def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
+def test_after_a_rotation_the_new_secret_key_alone_decrypts_everything(
     world: World, keyed: Shell, settings: Settings
 ) -> None:
     letter = DeadLetter(DeadLetterSource.BROKER, "ingest", "not_json", b"payload")
@@ -188,9 +194,7 @@ def test_after_a_rotation_everything_opens_under_the_new_secret_key_alone(
                     assert rt.vault.open(of.purpose, content)
 
 
-def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
-    world: World, shell: Shell, settings: Settings
-) -> None:
+def test_a_secret_key_generated_by_postroad_up_can_be_rotated(world: World, shell: Shell, settings: Settings) -> None:
     first = kept_there.password(settings.home, "secret_key")
     shell.set(HOME=str(settings.home))
     with installation(settings, first) as rt:
@@ -211,7 +215,7 @@ def test_a_secret_key_that_postroad_up_made_and_kept_is_replaced_likewise(
         assert rt.vault.is_current(content)
 
 
-def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
+def test_secret_status_reports_api_keys_that_need_the_old_secret_key(
     world: World, keyed: Shell, settings: Settings
 ) -> None:
     with installation(settings, OLD) as rt:
@@ -228,7 +232,7 @@ def test_keys_of_another_secret_key_are_told_to_be_void_without_it(
     assert "invalid unless it is given as POSTROAD_SECRET_KEY_OLD" in afterwards.out
 
 
-def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
+def test_every_sealed_column_is_included_in_the_rotation() -> None:
     found = {
         (table.name, column.name)
         for table in metadata.tables.values()
@@ -239,7 +243,7 @@ def test_every_sealed_column_is_sealed_again_by_a_rotation() -> None:
     assert found == {(each.table, each.column) for each in sealed.COLUMNS}
 
 
-def test_a_secret_key_that_is_lost_is_told(keyed: Shell, settings: Settings) -> None:
+def test_rotate_reports_that_the_old_secret_key_is_missing(keyed: Shell, settings: Settings) -> None:
     with installation(settings, OLD) as rt:
         issue(rt, "acme", Vendor.TELESIGN)
 

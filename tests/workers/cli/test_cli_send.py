@@ -1,4 +1,4 @@
-"""Sending from the command line, and looking what became of it: with a real worker, and without."""
+"""`postroad send`, `campaign send`, `show`, `cancel`, `status` and `audit`: with a real worker, and without."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def paid_for(working: Site, request: UUID) -> None:
 # With a worker --------------------------------------------------------------------------------------------------
 
 
-def test_a_text_is_sent_and_its_story_told(submission: Shell) -> None:
+def test_a_text_is_sent_and_its_history_shown(submission: Shell) -> None:
     sent = submission(*SEND, "--text", "Hello ${name}", "--field", "name=Ada", "--wait", "--json")
     assert sent.code == 0
     message = json.loads(sent.out)["messages"][0]["id"]
@@ -49,14 +49,14 @@ def test_a_text_is_sent_and_its_story_told(submission: Shell) -> None:
     assert len(plain["batches"]) == 1
 
 
-def test_the_request_id_is_printed_at_once(submission: Shell) -> None:
+def test_send_prints_the_request_id_without_waiting(submission: Shell) -> None:
     said = submission(*SEND, "--text", "hello")
 
     assert said.code == 0
     assert f"postroad show {UUID(said.out.split()[1])}" in said.out
 
 
-def test_an_order_comes_as_json_too(submission: Shell, tmp_path: Path) -> None:
+def test_an_order_can_be_given_as_json(submission: Shell, tmp_path: Path) -> None:
     order = {"account": "acme", "sender": "ACME", "body": "hello", "recipients": [{"to": "+2348012345678"}]}
     (tmp_path / "order.json").write_text(json.dumps(order))
 
@@ -75,7 +75,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("options", "code", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_road_refuses_is_told_with_its_reason(
+def test_a_refused_order_is_reported_with_its_reason(
     submission: Shell, options: list[str], code: str, words: str
 ) -> None:
     said = submission(*SEND, *options, "--wait")
@@ -85,7 +85,7 @@ def test_what_the_road_refuses_is_told_with_its_reason(
     assert words in said.out
 
 
-def test_the_same_key_is_the_same_order(submission: Shell, working: Site) -> None:
+def test_orders_with_the_same_key_are_sent_once(submission: Shell, working: Site) -> None:
     for _ in range(2):
         submission(*SEND, "--text", "once", "--key", "k-1")
     submission(*SEND, "--text", "after it", "--wait")
@@ -93,7 +93,7 @@ def test_the_same_key_is_the_same_order(submission: Shell, working: Site) -> Non
     assert working.world.rows("SELECT count(*) FROM messages WHERE body = 'once'") == [1]
 
 
-def test_a_scheduled_message_is_cancelled_once(submission: Shell, working: Site) -> None:
+def test_a_scheduled_message_can_be_cancelled_only_once(submission: Shell, working: Site) -> None:
     request = request_of(submission(*SEND, "--text", "later", "--send-at", "+1h", "--json"))
     paid_for(working, request)
     [message] = working.answer(request).messages
@@ -107,7 +107,7 @@ def test_a_scheduled_message_is_cancelled_once(submission: Shell, working: Site)
     assert "cancelled" in submission("show", message["id"]).out
 
 
-def test_a_request_is_cancelled_with_all_its_messages(submission: Shell, working: Site) -> None:
+def test_cancelling_a_request_cancels_all_its_messages(submission: Shell, working: Site) -> None:
     later = (*SEND, "--to", "+2348012345679", "--to", "nix", "--text", "later", "--send-at", "+1h", "--json")
     request = request_of(submission(*later))
     paid_for(working, request)
@@ -118,7 +118,7 @@ def test_a_request_is_cancelled_with_all_its_messages(submission: Shell, working
     assert len(json.loads(said.out)["cancelled"]) == 2
 
 
-def test_what_went_out_is_not_cancelled_and_what_is_not_there_neither(submission: Shell) -> None:
+def test_a_sent_or_unknown_message_cannot_be_cancelled(submission: Shell) -> None:
     sent = json.loads(submission(*SEND, "--text", "hello", "--wait", "--json").out)["messages"][0]["id"]
 
     late, unknown = submission("cancel", sent), submission("cancel", uuid4())
@@ -137,7 +137,7 @@ def people(folder: Path, *lines: str) -> Path:
     return file
 
 
-def test_a_campaign_goes_out_though_some_lines_are_broken(submission: Shell, tmp_path: Path) -> None:
+def test_a_campaign_is_sent_without_its_malformed_lines(submission: Shell, tmp_path: Path) -> None:
     file = people(tmp_path, "+2348012345678,Ada,Monday", "+2348012345679", ",Ben,Monday", "nix,Eve,Friday")
 
     said = submission(*CAMPAIGN, file, "--wait", "--json")
@@ -153,7 +153,7 @@ def test_a_campaign_goes_out_though_some_lines_are_broken(submission: Shell, tmp
     assert found["statuses"] == {"sent": 1}
 
 
-def test_a_short_tail_behind_a_whole_number_reaches_nobody(submission: Shell, tmp_path: Path) -> None:
+def test_a_number_with_an_extension_is_a_malformed_line(submission: Shell, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text("phone,name\n+43 664 1234567 890,Ada\n0664 1234567-890,Ben\n+49 89 / 123 45 67 - 8,Cy\n")
 
@@ -163,7 +163,7 @@ def test_a_short_tail_behind_a_whole_number_reaches_nobody(submission: Shell, tm
     assert re.findall(r"line (\d): not a phone number: it ends in an extension", said.err) == ["2", "3", "4"]
 
 
-def test_a_spreadsheet_s_floats_reach_nobody(submission: Shell, working: Site, tmp_path: Path) -> None:
+def test_a_number_written_as_a_decimal_is_a_malformed_line(submission: Shell, working: Site, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes(b"phone,name\r+436641234567.0,Ada\r+491701234567.0,Ben\r0664 1234567,Floats\r")
 
@@ -175,7 +175,9 @@ def test_a_spreadsheet_s_floats_reach_nobody(submission: Shell, working: Site, t
     assert submission("campaign", "send", *ACME, "--text", "Hi ${Name}", file, "--country", "AT", "--strict").code == 2
 
 
-def test_nobody_is_given_another_s_line_for_his_name(submission: Shell, working: Site, tmp_path: Path) -> None:
+def test_an_unclosed_quotation_mark_does_not_swallow_the_next_line(
+    submission: Shell, working: Site, tmp_path: Path
+) -> None:
     file = tmp_path / "people.csv"
     file.write_text('to,name\n+2348031234567,"Quotes\n+2348031234568,Quoted\n+2348031234569,"Quoter"\n')
 
@@ -187,7 +189,7 @@ def test_nobody_is_given_another_s_line_for_his_name(submission: Shell, working:
     assert bodies == ["Hi Quoted", "Hi Quoter"]
 
 
-def test_a_template_s_fields_are_the_columns_that_count(submission: Shell, working: Site, tmp_path: Path) -> None:
+def test_only_columns_that_the_template_uses_are_checked(submission: Shell, working: Site, tmp_path: Path) -> None:
     assert submission("template", "add", "acme", "greet", "--text", "Template ${name}").code == 0
     file = tmp_path / "people.csv"
     file.write_text("to,Name,notes,\n+2348031234567,Ada," + "x" * 2000 + ",\n,,,\n")
@@ -201,7 +203,7 @@ def test_a_template_s_fields_are_the_columns_that_count(submission: Shell, worki
     assert "no template 'nope'" in unknown.err
 
 
-def test_broken_lines_are_told_by_number(submission: Shell, tmp_path: Path) -> None:
+def test_malformed_lines_are_reported_by_number(submission: Shell, tmp_path: Path) -> None:
     said = submission(*CAMPAIGN, people(tmp_path, "+2348012345678,Ada,Monday", "x"), "--wait")
 
     assert said.code == 0
@@ -209,7 +211,9 @@ def test_broken_lines_are_told_by_number(submission: Shell, tmp_path: Path) -> N
     assert "1 of 2 lines sent; 1 malformed lines were left out." in said.out
 
 
-def test_a_named_campaign_sent_again_sends_nothing_twice(submission: Shell, working: Site, tmp_path: Path) -> None:
+def test_a_named_campaign_that_is_repeated_sends_nothing_twice(
+    submission: Shell, working: Site, tmp_path: Path
+) -> None:
     file = people(tmp_path, *[f"+23480{n:08},Ada,today" for n in range(1500)])
 
     first = json.loads(submission(*CAMPAIGN, file, "--name", "spring", "--wait", "--json").out)
@@ -221,7 +225,7 @@ def test_a_named_campaign_sent_again_sends_nothing_twice(submission: Shell, work
     assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on today.'") == [1500]
 
 
-def test_another_file_under_a_campaign_s_name_is_a_conflict_that_is_heard(
+def test_another_file_under_a_used_campaign_name_is_a_reported_conflict(
     submission: Shell, working: Site, tmp_path: Path
 ) -> None:
     lines = [f"+23480{n:08},Ada,once" for n in range(1500)]
@@ -239,7 +243,7 @@ def test_another_file_under_a_campaign_s_name_is_a_conflict_that_is_heard(
     assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on once.'") == [1500]
 
 
-def test_a_campaign_that_was_refused_whole_goes_under_its_name_once_it_may(
+def test_a_campaign_that_was_refused_can_be_sent_under_the_same_name_later(
     submission: Shell, working: Site, tmp_path: Path
 ) -> None:
     file = people(tmp_path, "+2348031234567,Ada,anew")
@@ -256,7 +260,7 @@ def test_a_campaign_that_was_refused_whole_goes_under_its_name_once_it_may(
     assert working.world.rows("SELECT count(*) FROM messages WHERE body LIKE '%% on anew.'") == [1]
 
 
-def test_the_same_order_under_its_key_is_the_request_that_it_was(submission: Shell, working: Site) -> None:
+def test_a_repeated_order_under_its_key_returns_the_first_request(submission: Shell, working: Site) -> None:
     first = json.loads(submission(*SEND, "--text", "only once", "--key", "once", "--wait", "--json").out)
 
     again = submission(*SEND, "--text", "only once", "--key", "once", "--json")
@@ -267,7 +271,7 @@ def test_the_same_order_under_its_key_is_the_request_that_it_was(submission: She
     assert "before" in again.err
 
 
-def test_another_order_under_a_used_key_is_told_at_once(submission: Shell, working: Site) -> None:
+def test_another_order_under_a_used_key_is_refused_before_it_is_sent(submission: Shell, working: Site) -> None:
     assert submission(*SEND, "--text", "first", "--key", "k-2", "--wait").code == 0
 
     same = submission(*SEND, "--text", "first", "--key", "k-2")
@@ -280,7 +284,7 @@ def test_another_order_under_a_used_key_is_told_at_once(submission: Shell, worki
     assert working.world.rows("SELECT count(*) FROM messages WHERE body = 'second'") == [0]
 
 
-def test_over_the_broker_it_is_a_request_that_says_so(submission: Shell, working: Site) -> None:
+def test_another_order_under_a_used_key_is_refused_by_the_worker(submission: Shell, working: Site) -> None:
     order = {"account": "acme", "sender": "ACME", "recipients": [{"to": "+2348012345678"}], "idempotency_key": "k-3"}
     app = producer(working.broker_url)
 
@@ -291,7 +295,7 @@ def test_over_the_broker_it_is_a_request_that_says_so(submission: Shell, working
     assert sorted([each["code"] for each in refusals] for refusals in reported) == [[], ["idempotency_conflict"]]
 
 
-def test_everything_that_was_sent_is_counted_and_sound(submission: Shell) -> None:
+def test_sent_messages_are_counted_in_the_status_and_pass_the_audit(submission: Shell) -> None:
     submission(*SEND, "--text", "hello", "--wait")
 
     status, audit = json.loads(submission("status", "--json").out), json.loads(submission("audit", "--json").out)
@@ -307,7 +311,7 @@ def test_everything_that_was_sent_is_counted_and_sound(submission: Shell) -> Non
 # Without one ----------------------------------------------------------------------------------------------------
 
 
-def test_an_invariant_that_is_broken_is_named_and_ends_with_1(shell: Shell, world: World) -> None:
+def test_a_violated_invariant_is_named_by_the_audit_which_exits_with_1(shell: Shell, world: World) -> None:
     world.send("+2348012345678")
     world.run("UPDATE wallets SET balance = balance + 1")
 
@@ -319,19 +323,19 @@ def test_an_invariant_that_is_broken_is_named_and_ends_with_1(shell: Shell, worl
     assert not json.loads(shell("audit", "--json").out)["sound"]
 
 
-def test_what_is_not_there_is_not_shown(shell: Shell) -> None:
+def test_show_reports_an_unknown_id(shell: Shell) -> None:
     said = shell("show", uuid4())
 
     assert (said.code, said.out) == (1, "")
     assert "no message or request has the id" in said.err
 
 
-def test_an_empty_installation_has_a_status(shell: Shell) -> None:
+def test_status_works_on_an_empty_installation(shell: Shell) -> None:
     assert shell("status").out.startswith("no messages\n")
     assert shell("account", "list").code == 0
 
 
-def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: World) -> None:
+def test_show_lists_a_failover_with_all_attempts(shell: Shell, world: World) -> None:
     world.add_carrier("alpha", {"refuse_transient:busy": 1})
     world.add_carrier("beta", rank=2)
     answer = world.send("+2348012345678")
@@ -343,7 +347,7 @@ def test_a_failover_and_a_late_receipt_are_in_the_story(shell: Shell, world: Wor
     assert "passed to beta, round 1" in said.out
 
 
-def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: World) -> None:
+def test_a_request_with_many_messages_is_abbreviated(shell: Shell, world: World) -> None:
     answer = world.send(*[f"+23480{n:08}" for n in range(30)])
 
     said = shell("show", answer.request)
@@ -353,7 +357,9 @@ def test_a_request_with_many_messages_is_shown_in_short(shell: Shell, world: Wor
     assert len(json.loads(shell("show", answer.request, "--json").out)["messages"]) == 30
 
 
-def test_waiting_without_workers_ends_with_words(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_without_workers_ends_after_a_timeout_with_a_hint(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workers.cli.commands.send.TIMEOUT", 0.3)
 
     said = shell("send", "--to", "+2348012345678", "--text", "hello", "--wait")
@@ -387,9 +393,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(("options", "words"), UNFIT.values(), ids=UNFIT.keys())
-def test_an_order_that_does_not_fit_is_refused_before_it_is_sent(
-    bare_shell: Shell, options: list[str], words: str
-) -> None:
+def test_an_invalid_order_is_refused_before_it_is_sent(bare_shell: Shell, options: list[str], words: str) -> None:
     said = bare_shell("send", *options)
 
     assert (said.code, said.out) == (2, "")
@@ -399,7 +403,7 @@ def test_an_order_that_does_not_fit_is_refused_before_it_is_sent(
 @pytest.mark.parametrize(
     "command", [("send", "--order"), ("template", "add", "acme", "greet", "--file")], ids=["order", "template"]
 )
-def test_a_file_that_is_no_utf_8_is_wrong_use(bare_shell: Shell, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_a_file_that_is_not_utf_8_is_a_usage_error(bare_shell: Shell, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "latin").write_bytes("Grüße".encode("latin-1"))
 
     said = bare_shell(*command, tmp_path / "latin")
@@ -408,7 +412,7 @@ def test_a_file_that_is_no_utf_8_is_wrong_use(bare_shell: Shell, tmp_path: Path,
     assert "not UTF-8" in said.err
 
 
-def test_ten_thousand_and_one_recipients_are_too_many(bare_shell: Shell) -> None:
+def test_more_than_ten_thousand_recipients_are_refused(bare_shell: Shell) -> None:
     numbers = [part for n in range(10_001) for part in ("--to", f"+23480{n:08}")]
 
     said = bare_shell("send", *numbers, "--text", "x")
@@ -427,7 +431,7 @@ def test_ten_thousand_and_one_recipients_are_too_many(bare_shell: Shell) -> None
         ('{"account": "a", "sender": "A", "body": "x", "recipients": [{"to": "+1"}], "tset": true}', "tset: Extra"),
     ],
 )
-def test_an_order_in_json_that_does_not_fit_names_its_fields(
+def test_an_invalid_json_order_is_refused_with_the_names_of_its_fields(
     bare_shell: Shell, tmp_path: Path, content: str, words: str
 ) -> None:
     (tmp_path / "order.json").write_text(content)
@@ -447,7 +451,9 @@ def test_an_order_in_json_that_does_not_fit_names_its_fields(
         ("To,TO\n1,2\n", "two columns"),
     ],
 )
-def test_a_file_that_cannot_be_read_sends_nothing(shell: Shell, tmp_path: Path, content: str, words: str) -> None:
+def test_a_campaign_file_with_an_invalid_header_sends_nothing(
+    shell: Shell, tmp_path: Path, content: str, words: str
+) -> None:
     (tmp_path / "people.csv").write_text(content)
 
     said = shell("campaign", "send", tmp_path / "people.csv", "--text", "x")
@@ -456,7 +462,7 @@ def test_a_file_that_cannot_be_read_sends_nothing(shell: Shell, tmp_path: Path, 
     assert words in said.err
 
 
-def test_a_file_of_broken_lines_alone_is_no_success(submission: Shell, tmp_path: Path) -> None:
+def test_a_file_with_only_malformed_lines_is_an_error(submission: Shell, tmp_path: Path) -> None:
     file = tmp_path / "floats.csv"
     file.write_text("to,name\n+2348031234567.0,Ada\n+2348031234568.0,Ben\n")
 
@@ -466,7 +472,7 @@ def test_a_file_of_broken_lines_alone_is_no_success(submission: Shell, tmp_path:
     assert "0 of 2 lines sent; 2 malformed lines were left out." in said.out
 
 
-def test_strict_sends_nothing_of_a_file_with_a_broken_line(bare_shell: Shell, tmp_path: Path) -> None:
+def test_strict_sends_nothing_of_a_file_with_a_malformed_line(bare_shell: Shell, tmp_path: Path) -> None:
     said = bare_shell(*CAMPAIGN, people(tmp_path, "+2348012345678,Ada,Monday", "x"), "--strict")
 
     assert (said.code, said.out) == (2, "")
@@ -474,5 +480,5 @@ def test_strict_sends_nothing_of_a_file_with_a_broken_line(bare_shell: Shell, tm
     assert "nothing was sent" in said.err
 
 
-def test_a_file_that_is_not_there_is_wrong_use(bare_shell: Shell) -> None:
+def test_a_missing_file_is_a_usage_error(bare_shell: Shell) -> None:
     assert bare_shell(*CAMPAIGN, "/no/such/file.csv").code == 2

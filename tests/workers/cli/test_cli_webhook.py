@@ -1,4 +1,4 @@
-"""`postroad webhook`: endpoints and their calls, for operators."""
+"""`postroad webhook`: endpoints and their deliveries."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def listed(shell: Shell, *command: str) -> list[dict[str, Any]]:
     return list(json.loads(said.out))
 
 
-def test_a_webhook_is_made_listed_and_removed(world: World, shell: Shell) -> None:
+def test_a_webhook_is_created_listed_and_removed(world: World, shell: Shell) -> None:
     made, secret = create(shell, "--event", "sms.sent", "--description", "ours")
 
     [row] = listed(shell, "list", "acme")
@@ -50,7 +50,7 @@ def test_a_webhook_is_made_listed_and_removed(world: World, shell: Shell) -> Non
 
 
 @pytest.mark.parametrize("dialect", ["solaris", "webex"])
-def test_what_came_of_a_greeting_is_said(world: World, shell: Shell, receiver: Receiver, dialect: str) -> None:
+def test_the_result_of_a_handshake_is_reported(world: World, shell: Shell, receiver: Receiver, dialect: str) -> None:
     shell.set(WEBHOOK_NETWORKS='["127.0.0.1/32"]')
     receiver.answers["/echo"] = echo
     receiver.answers["/nothing"] = status(404)
@@ -66,7 +66,7 @@ def test_what_came_of_a_greeting_is_said(world: World, shell: Shell, receiver: R
     assert [row["id"] for row in listed(shell, "list", "acme")] == [first.split()[1]]
 
 
-def test_a_secret_is_rotated_and_shown_once(world: World, shell: Shell) -> None:
+def test_a_webhook_secret_is_rotated_and_shown_once(world: World, shell: Shell) -> None:
     made, secret = create(shell)
 
     said = shell("webhook", "rotate", made)
@@ -75,7 +75,7 @@ def test_a_secret_is_rotated_and_shown_once(world: World, shell: Shell) -> None:
     assert secret not in said.out
 
 
-def test_calls_are_listed_and_made_again(world: World, shell: Shell) -> None:
+def test_deliveries_are_listed_and_replayed(world: World, shell: Shell) -> None:
     made, _ = create(shell)
     message = world.send().messages[0]
     world.run("UPDATE webhook_deliveries SET state = 'dead', answer = '500', done_at = now()")
@@ -114,7 +114,7 @@ def test_a_suspended_webhook_is_resumed(world: World, shell: Shell) -> None:
         (("replay", "--webhook", str(uuid4()), "--since", "2026-01-01T00:00:00"), 2, "time zone"),
     ],
 )
-def test_what_does_not_fit_is_said_in_a_line(
+def test_invalid_arguments_are_reported(
     world: World, shell: Shell, command: tuple[str, ...], code: int, words: str
 ) -> None:
     said = shell("webhook", *command)

@@ -1,4 +1,4 @@
-"""A gateway of several processes: one port, one end."""
+"""A gateway of several processes that share one port: start, stop, restart, log."""
 
 import os
 import re
@@ -79,7 +79,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_told_to_go_all_of_them_go(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+def test_all_gateway_processes_end_on_sigterm(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
     process, _ = gateway
     other = sharer(process)
 
@@ -89,7 +89,9 @@ def test_told_to_go_all_of_them_go(gateway: tuple["subprocess.Popen[bytes]", int
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
 
 
-def test_when_one_dies_the_others_end_and_say_so(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+def test_the_gateway_exits_with_1_when_one_of_its_processes_dies(
+    gateway: tuple["subprocess.Popen[bytes]", int],
+) -> None:
     process, _ = gateway
     other = sharer(process)
 
@@ -98,7 +100,7 @@ def test_when_one_dies_the_others_end_and_say_so(gateway: tuple["subprocess.Pope
     assert process.wait(TIMEOUT) == 1
 
 
-def test_when_the_first_is_killed_none_stays_behind(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+def test_the_child_processes_end_when_the_parent_is_killed(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
     process, port = gateway
     other = sharer(process)
 
@@ -108,7 +110,7 @@ def test_when_the_first_is_killed_none_stays_behind(gateway: tuple["subprocess.P
     soon(lambda: not answers(port))
 
 
-def test_at_a_restart_nobody_who_connected_is_reset(
+def test_no_open_connection_is_reset_during_a_restart(
     gateway: tuple["subprocess.Popen[bytes]", int], environment: dict[str, str]
 ) -> None:
     first, port = gateway
@@ -155,7 +157,7 @@ def test_at_a_restart_nobody_who_connected_is_reset(
 
 
 @pytest.mark.parametrize(("level", "is_reported"), [("", True), ("info", True), ("WARNING", False)])
-def test_what_the_gateway_logs_begins_with_time_level_and_process(
+def test_gateway_log_lines_begin_with_time_level_and_process(
     environment: dict[str, str], tmp_path: Path, level: str, is_reported: bool
 ) -> None:
     port, log = int(environment["POSTROAD_GATEWAY_PORT"]), tmp_path / "log"
@@ -179,7 +181,7 @@ def test_what_the_gateway_logs_begins_with_time_level_and_process(
     assert "kkk" not in said
 
 
-def test_a_level_that_is_none_is_told(environment: dict[str, str]) -> None:
+def test_an_invalid_log_level_is_reported(environment: dict[str, str]) -> None:
     argv = [sys.executable, "-m", "workers.cli", "gateway"]
     ended = subprocess.run(
         argv, env={**environment, "POSTROAD_LOG_LEVEL": "loud"}, capture_output=True, text=True, check=False
@@ -190,7 +192,7 @@ def test_a_level_that_is_none_is_told(environment: dict[str, str]) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_celerys_lines_look_the_same(environment: dict[str, str]) -> None:
+def test_celery_log_lines_have_the_same_format(environment: dict[str, str]) -> None:
     code = "from workers.app import app; from celery.signals import celeryd_init; import logging;"
     code += "celeryd_init.send(sender='lane@host', instance=None, conf=app.conf, options={});"
     code += "app.log.setup_logging_subsystem(loglevel=20); logging.getLogger('workers.tasks').warning('so')"

@@ -1,4 +1,4 @@
-"""The gateway: a receipt is kept before its carrier hears 200, once however often it comes, and nobody else's is."""
+"""The gateway: a receipt is committed before its carrier gets 200, stored once, and authenticated."""
 
 import asyncio
 import io
@@ -92,7 +92,7 @@ def taken(world: World, reference: str) -> UUID:
 # What is kept --------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_kept_and_applied(world: World, posting: Callable[..., Any]) -> None:
+def test_a_receipt_is_stored_and_applied(world: World, posting: Callable[..., Any]) -> None:
     message = taken(world, "c-1")
 
     answer = one(posting, receipt(id="c-1"))
@@ -101,13 +101,13 @@ def test_a_receipt_is_kept_and_applied(world: World, posting: Callable[..., Any]
     assert world.status(message) == "delivered"
 
 
-def test_a_list_of_receipts_is_kept_whole(world: World, posting: Callable[..., Any]) -> None:
+def test_a_list_of_receipts_is_stored_completely(world: World, posting: Callable[..., Any]) -> None:
     answer = one(posting, [receipt() for _ in range(500)])
 
     assert (answer[0], kept(world)) == (200, 500)
 
 
-def test_nobody_hears_200_before_the_receipt_is_kept(
+def test_the_200_is_sent_only_after_the_receipt_is_committed(
     world: World, posting: Callable[..., Any], eventually: Eventually
 ) -> None:
     async def story(client: Client) -> tuple[bool, int, int, int]:
@@ -123,7 +123,7 @@ def test_nobody_hears_200_before_the_receipt_is_kept(
     assert posting(story) == (False, 0, 200, 1)
 
 
-def test_the_same_receipt_twice_is_one_row(world: World, posting: Callable[..., Any]) -> None:
+def test_a_receipt_that_is_posted_repeatedly_is_stored_once(world: World, posting: Callable[..., Any]) -> None:
     same = receipt()
 
     async def story(client: Client) -> list[int]:
@@ -135,7 +135,9 @@ def test_the_same_receipt_twice_is_one_row(world: World, posting: Callable[..., 
     assert kept(world) == 1
 
 
-def test_a_thousand_at_once_are_all_kept_in_few_transactions(world: World, posting: Callable[..., Any]) -> None:
+def test_a_thousand_concurrent_receipts_are_stored_in_few_transactions(
+    world: World, posting: Callable[..., Any]
+) -> None:
     async def story(client: Client) -> list[int]:
         url = client.make_url("/receipts/open")
         async with ClientSession(connector=TCPConnector(limit=200)) as session:
@@ -153,7 +155,9 @@ def test_a_thousand_at_once_are_all_kept_in_few_transactions(world: World, posti
     assert transactions <= 200
 
 
-def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: World, posting: Callable[..., Any]) -> None:
+def test_a_receipt_with_an_extreme_time_does_not_break_the_message_report(
+    world: World, posting: Callable[..., Any]
+) -> None:
     message = taken(world, "c-2")
 
     one(posting, receipt(id="c-2", at="9999-12-31T23:59:59-12:00"))
@@ -174,7 +178,7 @@ def test_what_a_receipt_says_of_time_cannot_spoil_the_story(world: World, postin
         pytest.param({"Authorization": "Bearer öpen"}, 401, id="no ASCII"),
     ],
 )
-def test_a_receipt_without_its_carriers_token_is_forged(
+def test_a_receipt_without_its_carrier_s_token_gets_401(
     world: World, posting: Callable[..., Any], headers: dict[str, str], status: int
 ) -> None:
     answer = one(posting, receipt(), "guarded", **headers)
@@ -202,7 +206,7 @@ def test_a_receipt_without_its_carriers_token_is_forged(
         pytest.param([receipt(), {}], id="one good, one not"),
     ],
 )
-def test_what_cannot_be_read_of_a_receipt_is_set_aside_and_its_carrier_hears_200(
+def test_a_malformed_receipt_becomes_a_dead_letter_and_gets_200(
     world: World, posting: Callable[..., Any], body: Any
 ) -> None:
     before = set_aside(world)
@@ -214,7 +218,7 @@ def test_what_cannot_be_read_of_a_receipt_is_set_aside_and_its_carrier_hears_200
 
 
 @pytest.mark.parametrize("at", ["yesterday", "9999-12-31T23:59:59-12:00"])
-def test_a_receipt_whose_time_cannot_be_read_is_kept_without_it(
+def test_a_receipt_with_an_unreadable_time_is_stored_without_it(
     world: World, posting: Callable[..., Any], at: str
 ) -> None:
     before = set_aside(world)
@@ -230,16 +234,14 @@ def set_aside(world: World) -> int:
 
 
 @pytest.mark.parametrize("carrier", ["nobody", "alpha", "simulated", "%00", "..%2f", "' OR 1=1"])
-def test_a_carrier_that_posts_no_receipts_here_is_unknown(
-    world: World, posting: Callable[..., Any], carrier: str
-) -> None:
+def test_a_carrier_without_http_receipts_gets_401(world: World, posting: Callable[..., Any], carrier: str) -> None:
     status, answer = one(posting, receipt(), carrier)
 
     assert (status, kept(world)) == (401, 0)
     assert answer["error"]["message"]
 
 
-def test_a_request_that_is_too_large_is_told_so_in_json(world: World, posting: Callable[..., Any]) -> None:
+def test_a_request_that_is_too_large_gets_413_in_json(world: World, posting: Callable[..., Any]) -> None:
     status, answer = one(posting, b"[" + b" " * 1024 * 1024 + b"]")
 
     assert status == 413
@@ -270,7 +272,7 @@ async def health(client: Client) -> int:
         return answer.status
 
 
-def test_while_the_database_is_away_carriers_are_told_to_post_again(
+def test_receipts_get_503_while_the_database_is_unreachable_and_are_stored_when_posted_again(
     world: World,
     posting: Callable[..., Any],
     pair: development.EmbeddedServers,
@@ -297,7 +299,7 @@ def test_while_the_database_is_away_carriers_are_told_to_post_again(
     assert "2348012345678" not in caplog.text
 
 
-def test_a_gateway_that_starts_while_the_database_is_away_serves_once_it_is_there(
+def test_a_gateway_started_while_the_database_is_unreachable_serves_once_it_is_reachable(
     world: World, posting: Callable[..., Any], pair: development.EmbeddedServers, settings: Settings
 ) -> None:
     async def story(client: Client) -> list[int]:
@@ -309,7 +311,7 @@ def test_a_gateway_that_starts_while_the_database_is_away_serves_once_it_is_ther
     assert posting(story) == [503, 200]
 
 
-def test_a_carrier_that_is_added_meanwhile_is_known_before_long(world: World, posting: Callable[..., Any]) -> None:
+def test_receipts_of_a_carrier_added_later_are_accepted(world: World, posting: Callable[..., Any]) -> None:
     async def story(client: Client) -> list[int]:
         before, _ = await post(client, receipt(), "new")
         with world.rt.begin() as conn:
@@ -321,7 +323,7 @@ def test_a_carrier_that_is_added_meanwhile_is_known_before_long(world: World, po
     assert posting(story) == [401, 200]
 
 
-def test_an_end_closes_what_was_opened(settings: Settings) -> None:
+def test_closing_the_gateway_closes_its_database_connections(settings: Settings) -> None:
     rt = Runtime(settings)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Calls that arrive together become one batch, and each caller hears of its own."""
+"""Concurrent API calls are gathered in one batch, and each call gets its own results."""
 
 import asyncio
 import threading
@@ -63,7 +63,7 @@ async def outcomes(*calls: Awaitable[Sequence[int]]) -> list[object]:
     return [str(each) if isinstance(each, Exception) else each for each in received]
 
 
-def test_calls_that_come_together_are_one_batch_in_their_order(gathering: Callable[..., None], work: Work) -> None:
+def test_concurrent_calls_are_one_batch_in_their_order(gathering: Callable[..., None], work: Work) -> None:
     async def story(micro_batch: MicroBatch[int, int]) -> None:
         await asyncio.gather(*(micro_batch.add([number, -number]) for number in range(1, 101)))
 
@@ -72,7 +72,7 @@ def test_calls_that_come_together_are_one_batch_in_their_order(gathering: Callab
     assert work.batches == [[each for number in range(1, 101) for each in (number, -number)]]
 
 
-def test_each_call_is_told_what_became_of_its_own(gathering: Callable[..., None], work: Work) -> None:
+def test_each_call_gets_the_results_of_its_own_items(gathering: Callable[..., None], work: Work) -> None:
     received: list[object] = []
 
     async def story(micro_batch: MicroBatch[int, int]) -> None:
@@ -84,7 +84,7 @@ def test_each_call_is_told_what_became_of_its_own(gathering: Callable[..., None]
     assert received == [[10, 20], [], [30]]
 
 
-def test_one_call_alone_is_a_batch_of_its_own(gathering: Callable[..., None], work: Work) -> None:
+def test_sequential_calls_are_separate_batches(gathering: Callable[..., None], work: Work) -> None:
     async def story(micro_batch: MicroBatch[int, int]) -> None:
         await micro_batch.add([1])
         await micro_batch.add([2])
@@ -103,7 +103,7 @@ def test_one_call_alone_is_a_batch_of_its_own(gathering: Callable[..., None], wo
         pytest.param([[], [1]], [[1]], id="a call of nothing"),
     ],
 )
-def test_a_batch_holds_so_many_and_no_more(
+def test_a_batch_has_a_maximum_size_and_never_splits_a_call(
     gathering: Callable[..., None], work: Work, calls: list[list[int]], batches: list[list[int]]
 ) -> None:
     async def story(micro_batch: MicroBatch[int, int]) -> None:
@@ -114,7 +114,7 @@ def test_a_batch_holds_so_many_and_no_more(
     assert work.batches == batches
 
 
-def test_what_comes_while_a_batch_is_at_work_makes_up_the_next(gathering: Callable[..., None], work: Work) -> None:
+def test_calls_during_a_running_batch_form_the_next_batch(gathering: Callable[..., None], work: Work) -> None:
     async def story(micro_batch: MicroBatch[int, int]) -> None:
         work.open.clear()
         first = asyncio.create_task(micro_batch.add([1]))
@@ -129,7 +129,7 @@ def test_what_comes_while_a_batch_is_at_work_makes_up_the_next(gathering: Callab
     assert work.batches == [[1], [2, 3]]
 
 
-def test_nobody_is_answered_before_its_batch_is_done(gathering: Callable[..., None], work: Work) -> None:
+def test_no_call_returns_before_its_batch_is_done(gathering: Callable[..., None], work: Work) -> None:
     done: list[bool] = []
 
     async def story(micro_batch: MicroBatch[int, int]) -> None:
@@ -145,7 +145,7 @@ def test_nobody_is_answered_before_its_batch_is_done(gathering: Callable[..., No
     assert done == [False, False, False]
 
 
-def test_a_batch_that_fails_fails_all_its_callers_and_no_others(gathering: Callable[..., None], work: Work) -> None:
+def test_a_failing_batch_fails_all_its_calls_and_no_others(gathering: Callable[..., None], work: Work) -> None:
     received: list[object] = []
     work.fails_on = {2}
 
@@ -159,7 +159,7 @@ def test_a_batch_that_fails_fails_all_its_callers_and_no_others(gathering: Calla
     assert received == [[0], [10], "[2]", "[2]", [40], [90]]
 
 
-def test_a_caller_that_gave_up_holds_up_nobody(gathering: Callable[..., None], work: Work) -> None:
+def test_a_cancelled_call_does_not_block_the_others_of_its_batch(gathering: Callable[..., None], work: Work) -> None:
     async def story(micro_batch: MicroBatch[int, int]) -> None:
         work.open.clear()
         calls = [asyncio.create_task(micro_batch.add([number])) for number in range(3)]
@@ -174,7 +174,7 @@ def test_a_caller_that_gave_up_holds_up_nobody(gathering: Callable[..., None], w
     assert work.batches == [[0, 1, 2]]
 
 
-def test_who_waits_too_long_hears_so_and_what_is_not_begun_is_not_done(
+def test_calls_that_wait_too_long_fail_and_unstarted_ones_are_not_executed(
     gathering: Callable[..., None], work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received: list[object] = []

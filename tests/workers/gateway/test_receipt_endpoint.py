@@ -1,4 +1,4 @@
-"""Where carriers post: each kind as it calls, believed only with its proof, and what handsets sent is kept too."""
+"""The receipt endpoint: receipts and MO messages of each carrier kind, their authentication and their formats."""
 
 import asyncio
 import base64
@@ -120,7 +120,7 @@ def kept(world: World) -> list[Any]:
     return found
 
 
-def test_a_signature_covers_the_url_as_it_is_seen_from_outside(world: World, posting: Callable[..., Any]) -> None:
+def test_a_twilio_signature_is_verified_against_the_public_url(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, f"{OUTSIDE}/tw?ref={REF}")
 
     answer = one(posting, "POST", f"tw?ref={REF}", body, x_twilio_signature=mac)
@@ -130,7 +130,7 @@ def test_a_signature_covers_the_url_as_it_is_seen_from_outside(world: World, pos
     assert world.rows("SELECT ref FROM receipts") == [REF]
 
 
-def test_the_same_signature_under_another_query_is_forged(world: World, posting: Callable[..., Any]) -> None:
+def test_a_twilio_signature_for_another_query_gets_401(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, f"{OUTSIDE}/tw?ref={REF}")
 
     status, _, words = one(posting, "POST", "tw?ref=other", body, x_twilio_signature=mac)
@@ -138,7 +138,7 @@ def test_the_same_signature_under_another_query_is_forged(world: World, posting:
     assert (status, "t0ken" in words, kept(world)) == (401, False, [])
 
 
-def test_what_a_handset_sent_is_kept_before_its_carrier_hears_200(world: World, posting: Callable[..., Any]) -> None:
+def test_a_posted_inbound_message_is_stored_once(world: World, posting: Callable[..., Any]) -> None:
     given = {"MessageSid": "SM9", "From": "+491701234567", "To": "+4915205550000", "Body": "STOP"}
     body, mac = signed(given, f"{OUTSIDE}/tw")
 
@@ -163,7 +163,7 @@ AT_HOME = {
 
 
 @pytest.mark.parametrize(("path", "body"), AT_HOME.values(), ids=AT_HOME)
-def test_a_number_that_is_posted_is_read_as_the_carriers_home_dials(
+def test_a_national_number_in_an_inbound_message_is_read_by_the_carrier_s_home_country(
     world: World, posting: Callable[..., Any], path: str, body: dict[str, Any]
 ) -> None:
     world.run('UPDATE carriers SET settings = settings || \'{"home_country": "GB"}\'')
@@ -186,7 +186,7 @@ NAMELESS = {
 
 
 @pytest.mark.parametrize(("path", "body"), NAMELESS.values(), ids=NAMELESS)
-def test_a_message_without_an_id_is_kept_and_is_the_same_until_another_comes(
+def test_repeated_inbound_messages_without_an_id_are_stored_once_until_another_comes(
     world: World, posting: Callable[..., Any], path: str, body: dict[str, Any]
 ) -> None:
     stop = json.dumps(body).encode()
@@ -197,9 +197,7 @@ def test_a_message_without_an_id_is_kept_and_is_the_same_until_another_comes(
     assert world.rows("SELECT body FROM inbound_messages ORDER BY received_at, id") == ["STOP", "START", "STOP"]
 
 
-def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
-    world: World, posting: Callable[..., Any]
-) -> None:
+def test_an_inbound_message_with_a_status_is_not_taken_for_a_receipt(world: World, posting: Callable[..., Any]) -> None:
     message = {"mo": "1", "id": "1", "from": "+447400123126", "to": "8080", "text": "STOP", "status": "received"}
     report = {"id": "7", "mo": "2", "from": "8080", "to": "+447400123126", "text": "Hello", "status": "ok"}
 
@@ -209,7 +207,7 @@ def test_a_message_of_a_handset_is_one_though_its_vendor_gives_it_a_status(
     assert kept(world) == ["ge 7 delivered"]
 
 
-def test_a_kind_that_is_called_so_may_get(world: World, posting: Callable[..., Any]) -> None:
+def test_vonage_may_report_by_get(world: World, posting: Callable[..., Any]) -> None:
     fields = {"messageId": "0A0", "status": "failed", "err-code": "8", "client-ref": str(REF), "token": "sesame"}
 
     answer = one(posting, "GET", f"vg?{urlencode(fields)}")
@@ -223,7 +221,9 @@ def test_a_kind_that_is_called_so_may_get(world: World, posting: Callable[..., A
     ("method", "carrier", "status"),
     [("GET", "tw", 401), ("GET", "tm", 401), ("PUT", "vg", 405), ("DELETE", "gn", 405), ("PUT", "nobody", 405)],
 )
-def test_any_other_method_is_refused(posting: Callable[..., Any], method: str, carrier: str, status: int) -> None:
+def test_a_method_that_the_carrier_kind_does_not_use_is_refused(
+    posting: Callable[..., Any], method: str, carrier: str, status: int
+) -> None:
     assert one(posting, method, carrier)[0] == status
 
 
@@ -236,7 +236,7 @@ def test_any_other_method_is_refused(posting: Callable[..., Any], method: str, c
         ("gn", b"id=1&status=OK", 401),
     ],
 )
-def test_what_proves_nothing_is_kept_nowhere(
+def test_an_unauthenticated_receipt_is_not_stored(
     world: World, posting: Callable[..., Any], carrier: str, body: bytes, status: int
 ) -> None:
     assert one(posting, "POST", carrier, body)[0] == status
@@ -244,7 +244,7 @@ def test_what_proves_nothing_is_kept_nowhere(
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_from_outside_a_carrier_that_is_not_there_looks_like_a_forged_receipt(
+def test_an_unknown_carrier_gets_the_same_response_as_a_forged_receipt(
     posting: Callable[..., Any], caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     answers = {one(posting, method, carrier, b'{"id": "1"}') for carrier in ("tw", "tm", "gn", "nobody")}
@@ -268,7 +268,7 @@ def raw(world: World) -> list[bytes]:
         return [letter["payload"] for row in found if (letter := dead_letters.shown(rt, source, row["id"]))]
 
 
-def test_what_no_reader_understands_is_set_aside_and_its_vendor_hears_success(
+def test_an_unreadable_post_becomes_a_dead_letter_and_gets_200(
     world: World, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     messages_format = b'{"message_uuid": "aaaa", "to": "447700900000", "status": "delivered", "channel": "sms"}'
@@ -292,7 +292,7 @@ def test_what_no_reader_understands_is_set_aside_and_its_vendor_hears_success(
     assert found["vg"] == {"unreadable_post": 1}
 
 
-def test_the_log_is_not_flooded_by_what_is_set_aside(
+def test_repeated_unreadable_posts_are_logged_once(
     posting: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(client: Client) -> list[int]:
@@ -312,7 +312,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("odd", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_one_entry_that_cannot_be_read_spoils_none_of_the_others(
+def test_an_unreadable_entry_does_not_affect_the_others_of_its_post(
     world: World, posting: Callable[..., Any], odd: Any
 ) -> None:
     good = [{"messageId": f"m{n}", "status": {"groupId": 3, "id": 5}} for n in range(1, 100)]
@@ -325,7 +325,7 @@ def test_one_entry_that_cannot_be_read_spoils_none_of_the_others(
     assert [json.loads(each) for each in raw(world)] == [odd]
 
 
-def test_what_can_be_read_of_a_post_settles_its_messages(world: World, posting: Callable[..., Any]) -> None:
+def test_readable_entries_of_a_partly_unreadable_post_are_applied(world: World, posting: Callable[..., Any]) -> None:
     sent = world.send(*(f"+23480123{n:05}" for n in range(10)))
     refs = world.rows("SELECT carrier_ref FROM provider_attempts WHERE message_id = ANY(%(ids)s)", ids=sent.messages)
     with world.rt.begin() as conn:
@@ -342,7 +342,7 @@ def test_what_can_be_read_of_a_post_settles_its_messages(world: World, posting: 
 @pytest.mark.parametrize(
     ("code", "expected"), [("21612", True), ("30027", True), ("21610", False), ("21268", False), ("", True)]
 )
-def test_a_refusal_that_comes_as_a_receipt_is_another_carrier_s_chance(
+def test_a_failed_receipt_is_retryable_depending_on_its_error_code(
     world: World, posting: Callable[..., Any], code: str, expected: bool
 ) -> None:
     given = {"MessageSid": "SM5", "MessageStatus": "failed", "ErrorCode": code}
@@ -366,7 +366,7 @@ BATCHES: dict[str, tuple[str, dict[str, str], Any, Any]] = {
 
 
 @pytest.mark.parametrize(("carrier", "proof", "good", "bad"), BATCHES.values(), ids=BATCHES.keys())
-def test_every_kind_of_batch_is_read_entry_by_entry(
+def test_every_kind_with_lists_of_receipts_reads_them_entry_by_entry(
     world: World, posting: Callable[..., Any], carrier: str, proof: dict[str, str], good: Any, bad: Any
 ) -> None:
     body = json.dumps({"results": [good, bad]} if carrier == "ge" else [good, bad]).encode()
@@ -387,7 +387,7 @@ def test_every_kind_of_batch_is_read_entry_by_entry(
         {"results": [{"messageId": "7", "status": {"groupName": "DELIVERED"}}]},
     ],
 )
-def test_a_report_of_infobip_s_is_read_without_what_is_around_it(
+def test_an_infobip_report_is_read_without_its_enclosing_results(
     world: World, posting: Callable[..., Any], given: Any
 ) -> None:
     assert one(posting, "POST", "ib?token=sesame", json.dumps(given).encode())[0] == 200
@@ -395,7 +395,7 @@ def test_a_report_of_infobip_s_is_read_without_what_is_around_it(
 
 
 @pytest.mark.parametrize(("said", "code"), [("None", "Failed"), ("", "Failed"), ("DELIVERYFAILURE", "DELIVERYFAILURE")])
-def test_a_reason_of_africa_s_talking_is_read_in_any_case_and_may_be_none(
+def test_an_africa_s_talking_failure_reason_may_be_none_or_upper_case(
     world: World, posting: Callable[..., Any], said: str, code: str
 ) -> None:
     with world.rt.begin() as conn:
@@ -406,7 +406,7 @@ def test_a_reason_of_africa_s_talking_is_read_in_any_case_and_may_be_none(
     assert world.rows("SELECT verdict, code, retryable FROM receipts") == [("failed", code, True)]
 
 
-def test_an_older_callback_of_twilio_s_is_a_report(world: World, posting: Callable[..., Any]) -> None:
+def test_an_older_twilio_callback_format_is_read(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"SmsSid": "SM5", "SmsStatus": "delivered"}, f"{OUTSIDE}/tw")
 
     assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
@@ -422,7 +422,7 @@ UNKNOWN: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize(("path", "given"), UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_an_unknown_status_is_pending_and_is_told_of(
+def test_an_unknown_status_is_pending_and_becomes_a_dead_letter(
     world: World, posting: Callable[..., Any], caplog: pytest.LogCaptureFixture, path: str, given: Any
 ) -> None:
     assert one(posting, "POST", path, json.dumps(given).encode(), x_token="sesame")[0] == 200
@@ -433,14 +433,14 @@ def test_an_unknown_status_is_pending_and_is_told_of(
     assert len(caplog.records) == 1
 
 
-def test_an_unknown_status_of_twilio_s_is_pending(world: World, posting: Callable[..., Any]) -> None:
+def test_an_unknown_twilio_status_is_pending(world: World, posting: Callable[..., Any]) -> None:
     body, mac = signed({"MessageSid": "SM5", "MessageStatus": "teleported"}, f"{OUTSIDE}/tw")
 
     assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 200
     assert kept(world) == ["tw SM5 pending"]
 
 
-def test_what_cannot_be_proved_for_being_unreadable_says_so(world: World, posting: Callable[..., Any]) -> None:
+def test_a_post_too_malformed_to_authenticate_gets_400(world: World, posting: Callable[..., Any]) -> None:
     body = "&".join(f"a{n}=1" for n in range(300)).encode()
 
     assert one(posting, "POST", "tw", body, x_twilio_signature="x")[0] == 400
@@ -466,7 +466,7 @@ def test_what_cannot_be_proved_for_being_unreadable_says_so(world: World, postin
         ("https://sms.example/receipts/%74w", f"{OUTSIDE}/tw"),
     ],
 )
-def test_a_signature_may_cover_another_spelling_of_the_same_url(
+def test_a_twilio_signature_may_cover_another_spelling_of_the_same_url(
     world: World, posting: Callable[..., Any], reported: str, signed_url: str
 ) -> None:
     with world.rt.begin() as conn:
@@ -478,7 +478,7 @@ def test_a_signature_may_cover_another_spelling_of_the_same_url(
     assert (status, kept(world)) == (200, ["tw SM5 delivered"])
 
 
-def test_a_signature_of_another_host_or_path_is_forged(world: World, posting: Callable[..., Any]) -> None:
+def test_a_twilio_signature_of_another_host_or_path_gets_401(world: World, posting: Callable[..., Any]) -> None:
     for url in ("https://evil.example/receipts/tw", f"{OUTSIDE}/other", f"{OUTSIDE}/tw?ref={REF}"):
         body, mac = signed({"MessageSid": "SM5", "MessageStatus": "delivered"}, url)
         assert one(posting, "POST", "tw", body, x_twilio_signature=mac)[0] == 401
@@ -494,7 +494,7 @@ def test_a_signature_of_another_host_or_path_is_forged(world: World, posting: Ca
         ({}, (200, "application/json", '{"kept": true}')),
     ],
 )
-def test_a_vendor_hears_the_answer_that_it_wants(
+def test_a_generic_carrier_gets_the_configured_response(
     world: World, posting: Callable[..., Any], answer: Any, received: Any
 ) -> None:
     rules = {**GENERIC["receipts"], "answer": answer}  # type: ignore[dict-item]
@@ -504,7 +504,7 @@ def test_a_vendor_hears_the_answer_that_it_wants(
     assert one(posting, "POST", "ga", b"id=1&status=OK", x_token="sesame") == received
 
 
-def test_settings_that_no_longer_fit_lose_nothing(world: World, posting: Callable[..., Any]) -> None:
+def test_receipts_get_503_if_the_carrier_s_settings_are_invalid(world: World, posting: Callable[..., Any]) -> None:
     spoilt = {**GENERIC, "receipts": {**GENERIC["receipts"], "wings": 2}}  # type: ignore[dict-item]
     with world.rt.begin() as conn:
         conn.exec_driver_sql(
@@ -514,7 +514,7 @@ def test_settings_that_no_longer_fit_lose_nothing(world: World, posting: Callabl
     assert one(posting, "POST", "gn", b"id=1&status=OK", x_token="sesame")[0] == 503
 
 
-def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_again(
+def test_receipts_get_503_if_the_carrier_s_settings_cannot_be_decrypted(
     world: World, posting: Callable[..., Any]
 ) -> None:
     other = with_a_key(world).model_copy(update={"secret_key": SecretStr("another secret of these tests, long too")})
@@ -527,7 +527,7 @@ def test_receipts_of_a_carrier_whose_settings_cannot_be_read_are_to_be_posted_ag
     assert answers == [503, 503, 401, 401]
 
 
-def test_a_carrier_added_under_a_secret_key_is_heard_as_any_other(world: World, posting: Callable[..., Any]) -> None:
+def test_receipts_of_a_carrier_with_encrypted_settings_are_accepted(world: World, posting: Callable[..., Any]) -> None:
     rules: dict[str, Any] = {**GENERIC["receipts"], "answer": {"body": "ACK", "status": 202}}  # type: ignore[dict-item]
     with closing(Runtime(with_a_key(world))) as rt:
         set_carrier(rt, "vg", "vonage", {**VONAGE, "home_country": "GB"})

@@ -172,7 +172,7 @@ def test_a_receipt_whose_message_is_locked_is_stored_and_applied_by_the_tick(
     assert states(world) == [("open", "e-1", "applied"), ("open", "e-2", "applied")]
 
 
-def test_a_receipt_that_the_database_refuses_is_a_dead_letter_and_the_others_are_applied(
+def test_a_receipt_that_the_database_rejects_becomes_a_dead_letter_and_the_others_are_applied(
     world: World, posting: Callable[[Callable[[Client], Awaitable[Any]]], Any]
 ) -> None:
     good = [accepted(world, f"f-{n}") for n in range(3)]

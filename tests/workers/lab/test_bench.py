@@ -102,7 +102,7 @@ FACTS = (
 )
 
 
-def test_a_whole_bench_measures_each_part(subtests: pytest.Subtests) -> None:
+def test_a_complete_bench_measures_every_part(subtests: pytest.Subtests) -> None:
     result: dict[str, Any] = json.loads(json.dumps(run(TINY)))
 
     # one test, lest each process that runs tests makes a bench of its own
@@ -111,7 +111,7 @@ def test_a_whole_bench_measures_each_part(subtests: pytest.Subtests) -> None:
             fact(result)
 
 
-def test_the_road_goes_over_a_carrier_with_a_process_of_its_own() -> None:
+def test_an_smpp_bench_waits_for_receipts_and_measures_the_carrier_process() -> None:
     answer = run(replace(TINY, carrier="smpp", receipts=True, parts=("road",)))
     road = answer["road"]
 
@@ -121,7 +121,7 @@ def test_the_road_goes_over_a_carrier_with_a_process_of_its_own() -> None:
     assert not any(answer["audit"].values())
 
 
-def test_over_http_what_is_bulk_goes_to_the_simulator_and_codes_do_not(world: World) -> None:
+def test_the_http_benchmark_sends_only_bulk_to_the_simulator(world: World) -> None:
     settings = world.rt.settings
     (settings.home / "logs").mkdir()
     pair = development.EmbeddedServers(
@@ -142,13 +142,13 @@ def test_over_http_what_is_bulk_goes_to_the_simulator_and_codes_do_not(world: Wo
     assert taken == [("NG", BULK, "accepted"), ("ZA", CODES, "accepted")]
 
 
-def test_the_table_tells_the_median_the_least_and_the_most() -> None:
+def test_the_table_shows_median_minimum_and_maximum() -> None:
     lines = list(table([{"road": {"messages_a_second": rate}} for rate in (9000, 12_000, 10_500)]))
 
     assert lines[2:] == ["| road: messages/s | 10,500 | 9,000 – 12,000 |"]
 
 
-def test_a_part_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_part_is_refused() -> None:
     said = CliRunner().invoke(command.bench, ["--only", "road,moon"])
 
     assert said.exit_code == 2
@@ -156,22 +156,22 @@ def test_a_part_that_does_not_exist_is_refused() -> None:
 
 
 @pytest.mark.parametrize("options", [("--smpp", "127.0.0.1:2775"), ("--carrier", "http", "--receipts")])
-def test_what_is_said_of_smpp_is_refused_over_anything_else(options: tuple[str, ...]) -> None:
+def test_smpp_options_are_refused_for_other_carriers(options: tuple[str, ...]) -> None:
     said = CliRunner().invoke(command.bench, options)
 
     assert said.exit_code == 2
     assert "go with --carrier smpp" in said.output
 
 
-def test_an_smsc_has_a_host_and_a_port() -> None:
+def test_the_smpp_option_needs_host_and_port() -> None:
     assert "'smsc' is not HOST:PORT" in CliRunner().invoke(command.bench, ["--smpp", "smsc"]).output
 
 
-def test_no_number_is_asked_for_twice() -> None:
+def test_every_generated_recipient_number_is_unique() -> None:
     numbers = [recipient["to"] for order in (*bulk(3, 1000), *codes(50)) for recipient in order["recipients"]]
 
     assert len(set(numbers)) == len(numbers) == 3050
 
 
-def test_a_spread_names_the_value_that_so_many_do_not_exceed() -> None:
+def test_spread_computes_percentiles() -> None:
     assert spread(n / 1000 for n in range(1, 101)) == {"count": 100, "p50": 50, "p95": 95, "p99": 99, "max": 100}

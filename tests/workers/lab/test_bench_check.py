@@ -1,4 +1,4 @@
-"""`make bench-check`: two trees by turns, and what it calls too slow."""
+"""`make bench-check`: two source trees measured in turns, and the limit above which one is too slow."""
 
 import subprocess
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Machine:
         return result(1000 / cost, worker=60 * cost, postgresql=30 * cost, producer=500)
 
 
-def test_both_trees_take_turns_and_neither_is_always_first() -> None:
+def test_both_trees_are_measured_in_alternating_order() -> None:
     machine = Machine(1.0)
 
     compare(OLD, NEW, ["road_smpp"], 2, machine.run)
@@ -42,7 +42,7 @@ def test_both_trees_take_turns_and_neither_is_always_first() -> None:
 
 
 @pytest.mark.parametrize(("more", "limit", "slow"), [(1.04, 5.0, []), (1.06, 5.0, ["road"]), (1.06, 8.0, [])])
-def test_what_takes_more_cpu_than_the_limit_is_told_whatever_the_machine_does(
+def test_cpu_use_above_the_limit_is_reported_though_the_machine_s_speed_varies(
     more: float, limit: float, slow: list[str]
 ) -> None:
     found = compare(OLD, NEW, ["road"], 3, Machine(more).run)
@@ -52,14 +52,14 @@ def test_what_takes_more_cpu_than_the_limit_is_told_whatever_the_machine_does(
     assert found[0].rate_ratio == pytest.approx(1 / more)
 
 
-def test_what_is_no_part_of_the_product_is_not_counted() -> None:
+def test_cpu_use_of_processes_outside_the_product_is_not_counted() -> None:
     [figure] = figures("road", result(900, worker=60, postgresql=30, producer=5, simulator=40, caller=7))
 
     assert figure == Figure("road", 900, {"worker": 60, "postgresql": 30})
     assert figure.total == 90
 
 
-def test_each_api_is_compared_by_itself() -> None:
+def test_each_api_is_compared_separately() -> None:
     api = {"delivered_a_second": 5000, "cpu_us_a_message": {"gateway": 200, "caller": 50}}
     doors = dict.fromkeys(("solaris", "robase", "telesign", "webex"), api)
 
@@ -69,12 +69,12 @@ def test_each_api_is_compared_by_itself() -> None:
     assert {each.total for each in found} == {200}
 
 
-def test_a_broken_audit_ends_the_comparison() -> None:
+def test_a_failed_audit_ends_the_comparison() -> None:
     with pytest.raises(PostroadError, match="broken invariant"):
         list(figures("road", {**result(1, worker=1), "audit": {"I3": 1}}))
 
 
-def test_the_table_tells_medians_ratios_and_processes() -> None:
+def test_the_table_shows_medians_ratios_and_cpu_use_by_process() -> None:
     one = SpeedComparison(
         "road", [Figure("road", 1000, {"worker": 60})], [Figure("road", 900, {"worker": 66, "valkey": 2})]
     )
@@ -84,14 +84,14 @@ def test_the_table_tells_medians_ratios_and_processes() -> None:
     assert line == "| road | 1,000 | 900 | 0.90 | 60.0 | 68.0 | 1.133 | worker 60 → 66, valkey 0 → 2 |"
 
 
-def test_a_base_that_is_not_there_is_told() -> None:
+def test_an_unknown_base_commit_is_an_error() -> None:
     done = CliRunner().invoke(check.main, ["--base", "f" * 40, "--only", "road"])
 
     assert done.exit_code == 1
     assert "is not in this clone" in done.output
 
 
-def test_the_base_is_named_by_a_whole_commit() -> None:
+def test_the_base_is_a_full_commit_id() -> None:
     commit = BASE.read_text().strip()
     shallow = subprocess.run(["git", "-C", str(ROOT), "cat-file", "-t", commit], capture_output=True, check=False)
 

@@ -31,7 +31,7 @@ NOW = {"receipts": {"delay": 0}}
         ({"ids": "padded"}, "{:024d}", "{:024d}"),
     ],
 )
-def test_ids_are_written_as_the_script_says(smpp: dict[str, Any], spelt: str, reported: str) -> None:
+def test_message_ids_are_formatted_as_the_script_says(smpp: dict[str, Any], spelt: str, reported: str) -> None:
     with both(alpha={**NOW, "smpp": smpp}) as (_, port), esme(port) as one:
         [(_, _, message_id)] = one.submit(body())
         [letter] = one.letters()
@@ -41,7 +41,7 @@ def test_ids_are_written_as_the_script_says(smpp: dict[str, Any], spelt: str, re
     assert letter.text.startswith(f"id:{receipted(letter)} ".encode())
 
 
-def test_receipts_are_made_of_what_the_script_says() -> None:
+def test_receipts_have_text_or_tlvs_as_the_script_says() -> None:
     with both(alpha={**NOW, "smpp": {"receipts": "text"}}, beta={**NOW, "smpp": {"receipts": "tlv"}}) as (_, port):
         with esme(port) as one:
             one.submit(body())
@@ -56,7 +56,7 @@ def test_receipts_are_made_of_what_the_script_says() -> None:
     assert set(parameters.tlvs) == {Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE}
 
 
-def test_references_come_back() -> None:
+def test_references_of_a_submit_sm_are_returned_in_its_receipt() -> None:
     with both(alpha={**NOW, "smpp": {"echo": True}}) as (_, port), esme(port) as one:
         one.submit(body(ref="r", tlvs=pdu.tlv(Tag.USER_MESSAGE_REFERENCE, b"\x01\x02")))
         [letter] = one.letters()
@@ -74,7 +74,7 @@ def test_references_come_back() -> None:
         ("failed:rejected", MessageState.REJECTED, b"stat:REJECTD err:001"),
     ],
 )
-def test_a_failure_has_its_state_and_code(action: str, state: MessageState, words: bytes) -> None:
+def test_a_failed_receipt_has_the_scripted_state_and_error_code(action: str, state: MessageState, words: bytes) -> None:
     with both(alpha={"receipts": {action: 1, "delay": 0}}) as (_, port), esme(port) as one:
         one.submit(body())
         [letter] = one.letters()
@@ -84,7 +84,7 @@ def test_a_failure_has_its_state_and_code(action: str, state: MessageState, word
     assert int(words[-3:]) == int.from_bytes(letter.tlvs[Tag.NETWORK_ERROR_CODE][1:], "big")
 
 
-def test_receipts_take_their_course() -> None:
+def test_receipts_are_duplicated_reordered_or_omitted_as_the_script_says() -> None:
     courses = {"1": "duplicate:3", "2": "out_of_order", "3": "never", "4": "stranger"}
 
     with both(alpha={"receipts": {"numbers": courses, "delay": 0}}) as (_, port), esme(port) as one:
@@ -98,21 +98,21 @@ def test_receipts_take_their_course() -> None:
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(0, 0), (1, 2), (2, 1)])
-def test_only_the_receipts_that_were_asked_for_are_sent(asked: int, expected: int) -> None:
+def test_registered_delivery_decides_which_receipts_are_sent(asked: int, expected: int) -> None:
     with both(alpha={"receipts": {"numbers": {"1": "failed:5"}, "delay": 0}}) as (_, port), esme(port) as one:
         one.submit(*[body(to=f"49170123456{n}", registered_delivery=asked) for n in (1, 2)])
 
         assert len(one.letters(2, seconds=0.3)) == expected
 
 
-def test_a_receipt_may_come_before_the_answer() -> None:
+def test_a_receipt_can_come_before_the_submit_sm_resp() -> None:
     with both(alpha={**NOW, "latency_ms": 300}) as (_, port), esme(port) as one:
         one.say(pdu.submit_sm(one.next(), body()))
 
         assert [frame[0] for frame in one.receive(2)] == [CommandId.DELIVER_SM, CommandId.SUBMIT_SM_RESP]
 
 
-def test_a_receipt_is_brought_again_until_it_is_acknowledged() -> None:
+def test_a_receipt_is_sent_again_until_it_is_acknowledged() -> None:
     with both(alpha={**NOW, "smpp": {"patience": 0.2}}) as (url, port):
         with esme(port) as one:
             [(_, _, message_id)] = one.submit(body())
@@ -130,7 +130,7 @@ def test_a_receipt_is_brought_again_until_it_is_acknowledged() -> None:
     assert stats["again"] >= 3
 
 
-def test_receipts_wait_for_who_binds_and_share_the_window() -> None:
+def test_receipts_wait_for_a_receiver_and_are_limited_by_the_window() -> None:
     with both(alpha={**NOW, "smpp": {"window": 10}}) as (url, port):
         with esme(port, command=CommandId.BIND_TRANSMITTER) as sender:
             sender.submit(*[body() for _ in range(30)])
@@ -148,7 +148,7 @@ def test_receipts_wait_for_who_binds_and_share_the_window() -> None:
 # Queries.
 
 
-def test_it_can_be_asked_what_became_of_a_message() -> None:
+def test_query_sm_returns_the_state_of_a_message() -> None:
     script = {"receipts": {"numbers": {"1": "failed:5", "2": "late:100"}, "delay": 0}}
 
     with both(alpha=script) as (_, port), esme(port, command=CommandId.BIND_TRANSMITTER) as one:
@@ -169,7 +169,9 @@ def test_it_can_be_asked_what_became_of_a_message() -> None:
 
 
 @pytest.mark.parametrize("alphabet", text_encoding.Alphabet)
-def test_a_carrier_with_its_settings_is_understood(tmp_path: Path, alphabet: text_encoding.Alphabet) -> None:
+def test_the_smpp_carrier_and_the_simulator_understand_each_other_in_every_alphabet(
+    tmp_path: Path, alphabet: text_encoding.Alphabet
+) -> None:
     script = {**NOW, "smpp": {"password": "secret", "alphabet": alphabet.value, "echo": True}}
     sent = parcel("Grüße für 5 [x]", encoding=Encoding.GSM7)
     received: list[CarrierEvents] = []
@@ -198,7 +200,9 @@ def test_a_carrier_with_its_settings_is_understood(tmp_path: Path, alphabet: tex
 
 @pytest.mark.parametrize("ids", MessageIdFormat)
 @pytest.mark.parametrize("receipt_ids", MessageIdFormat)
-def test_its_ids_come_out_alike(ids: MessageIdFormat, receipt_ids: MessageIdFormat) -> None:
+def test_submitted_and_receipted_message_ids_match_in_every_format(
+    ids: MessageIdFormat, receipt_ids: MessageIdFormat
+) -> None:
     settings = smpp_settings("alpha", {"smpp": {"ids": ids.value, "receipt_ids": receipt_ids.value}}, "localhost", 1)
     references = smpp_options.read("alpha", settings).deliver_sm_options.message_ids
     number = 0x8FA3 << 24 | 7
@@ -212,7 +216,7 @@ def test_its_ids_come_out_alike(ids: MessageIdFormat, receipt_ids: MessageIdForm
 # Messages from handsets.
 
 
-def test_what_a_handset_writes_is_brought_until_it_is_taken() -> None:
+def test_an_inbound_message_is_delivered_once_a_receiver_binds() -> None:
     with both(alpha={}) as (url, port):
         by = ask(f"{url}/alpha/inbound", "POST", {"from": "+2348031234567", "to": "2345", "text": "STOP {now}"})
         with esme(port, command=CommandId.BIND_RECEIVER) as one:
@@ -223,7 +227,7 @@ def test_what_a_handset_writes_is_brought_until_it_is_taken() -> None:
     assert (gsm7.decode(letter.text), letter.esm_class, letter.data_coding) == ("STOP {now}", 0, 0)
 
 
-def test_a_long_message_of_a_handset_comes_in_parts() -> None:
+def test_a_long_inbound_message_is_delivered_in_parts() -> None:
     with both(alpha={}) as (url, port), esme(port) as one:
         ask(f"{url}/alpha/inbound", "POST", {"from": "+2348031234567", "to": "2345", "text": "жизнь " * 30})
         letters = one.letters(3)
@@ -234,7 +238,7 @@ def test_a_long_message_of_a_handset_comes_in_parts() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"from": "+1", "to": "2", "text": 3}, {"from": "ж", "to": "2", "text": "x"}])
-def test_a_handset_s_message_that_makes_no_sense_is_refused(given: dict[str, Any]) -> None:
+def test_an_invalid_inbound_message_is_refused(given: dict[str, Any]) -> None:
     with both(alpha={}) as (url, _), pytest.raises(urllib.error.HTTPError) as refused:
         ask(f"{url}/alpha/inbound", "POST", given)
 

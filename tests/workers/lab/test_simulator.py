@@ -90,7 +90,7 @@ def send(url: str, receiver: Receiver | None, parcels: list[Parcel], **settings:
         carrier.close()
 
 
-def test_what_was_taken_is_reported_delivered(tmp_path: Path) -> None:
+def test_accepted_messages_get_delivered_receipts(tmp_path: Path) -> None:
     parcels = [parcel() for _ in range(5)]
 
     with receiving() as receiver, simulator(tmp_path / "log", alpha={}) as url:
@@ -102,7 +102,7 @@ def test_what_was_taken_is_reported_delivered(tmp_path: Path) -> None:
     assert {receipt.verdict for receipt in receipts} == {ReceiptVerdict.DELIVERED}
 
 
-def test_what_was_taken_in_silence_is_reported_too_and_what_was_refused_is_not() -> None:
+def test_messages_accepted_without_a_response_get_receipts_and_refused_ones_do_not() -> None:
     silent, refused, dropped = (parcel(to=f"+49170123456{n}") for n in (1, 2, 3))
     script = {"numbers": {"1": "silent", "2": "refuse:21", "3": "drop"}, "receipts": {"delay": 0}}
 
@@ -115,7 +115,7 @@ def test_what_was_taken_in_silence_is_reported_too_and_what_was_refused_is_not()
     assert [receipt.ref for receipt in receiver.receipts] == [silent.ref]
 
 
-def test_receipts_take_the_course_of_their_number() -> None:
+def test_receipts_follow_the_script_of_their_number() -> None:
     courses = {"1": "failed:5", "2": "duplicate:3", "3": "out_of_order", "4": "never", "5": "late:0.3"}
     parcels = {n: parcel(to=f"+49170123456{n}") for n in courses}
 
@@ -132,7 +132,7 @@ def test_receipts_take_the_course_of_their_number() -> None:
     assert receipts[-1].ref == parcels["5"].ref
 
 
-def test_receipts_that_fall_due_together_travel_together() -> None:
+def test_receipts_due_together_are_posted_together() -> None:
     with receiving() as receiver, simulator(alpha={"receipts": {"delay": 0.3}}) as url:
         send(url, receiver, [parcel() for _ in range(500)])
         receiver.wait(500)
@@ -141,7 +141,7 @@ def test_receipts_that_fall_due_together_travel_together() -> None:
     assert max(len(json.loads(body)) for _, body in receiver.requests) <= 100
 
 
-def test_receipts_are_brought_again_until_they_are_taken() -> None:
+def test_a_receipt_is_posted_again_until_it_is_accepted() -> None:
     with receiving(refuse=2) as receiver, simulator(alpha={"receipts": {"delay": 0}}) as url:
         send(url, receiver, [parcel()])
         receiver.wait(1)
@@ -152,7 +152,7 @@ def test_receipts_are_brought_again_until_they_are_taken() -> None:
     assert stats["given_up"] == 0
 
 
-def test_a_receipt_carries_the_token() -> None:
+def test_receipts_are_posted_with_the_bearer_token() -> None:
     with receiving() as receiver, simulator(alpha={"receipts": {"token": "s3cret", "delay": 0}}) as url:
         send(url, receiver, [parcel()])
         receiver.wait(1)
@@ -160,14 +160,14 @@ def test_a_receipt_carries_the_token() -> None:
     assert receiver.requests[0][0]["authorization"] == "Bearer s3cret"
 
 
-def test_a_message_without_a_receipt_url_is_not_reported() -> None:
+def test_a_message_without_a_receipt_url_gets_no_receipt() -> None:
     with simulator(alpha={"receipts": {"delay": 0}}) as url:
         send(url, None, [parcel()])
 
         assert ask(f"{url}/alpha/stats")["receipts"] == {"waiting": 0, "taken": 0, "given_up": 0}
 
 
-def test_what_a_handset_writes_goes_the_way_receipts_go() -> None:
+def test_inbound_messages_are_posted_to_the_receipt_url() -> None:
     written = {"from": "+2348031234567", "to": "2345", "text": "STOP"}
 
     with receiving() as receiver, simulator(alpha={"receipts": {"never": 1}}) as url:
@@ -183,7 +183,7 @@ def test_what_a_handset_writes_goes_the_way_receipts_go() -> None:
     assert inbound.at
 
 
-def test_a_stranger_s_receipt_names_a_message_that_nobody_handed_in() -> None:
+def test_a_stranger_receipt_refers_to_an_unknown_message() -> None:
     sent = parcel()
 
     with receiving() as receiver, simulator(alpha={"receipts": {"stranger": 1, "delay": 0}}) as url:
@@ -194,7 +194,7 @@ def test_a_stranger_s_receipt_names_a_message_that_nobody_handed_in() -> None:
     assert scripted_vendor.carrier_ref != own.carrier_ref
 
 
-def test_carriers_share_a_port_and_nothing_else(tmp_path: Path) -> None:
+def test_carriers_share_the_port_but_not_their_scripts(tmp_path: Path) -> None:
     with simulator(tmp_path / "log", alpha={"refuse": 1}, beta={}) as url:
         outcomes = [send(url, None, [parcel()], carrier=name) for name in ("alpha", "beta")]
         decisions = [ask(f"{url}/{name}/stats")["decisions"] for name in ("alpha", "beta")]
@@ -203,7 +203,7 @@ def test_carriers_share_a_port_and_nothing_else(tmp_path: Path) -> None:
     assert decisions == [{"refuse": 1}, {"accept": 1}]
 
 
-def test_a_script_is_changed_at_run_time() -> None:
+def test_a_script_can_be_changed_at_run_time() -> None:
     with simulator(alpha={}) as url:
         ask(f"{url}/alpha/script", "PUT", {"refuse:21": 1})
         ask(f"{url}/gamma/script", "PUT", {"down": True})
@@ -214,7 +214,7 @@ def test_a_script_is_changed_at_run_time() -> None:
 
 
 @pytest.mark.parametrize("script", [{"refuze": 1}, [], {"refuse": 2}])
-def test_a_script_that_does_not_fit_changes_nothing(script: Any) -> None:
+def test_an_invalid_script_is_refused_and_changes_nothing(script: Any) -> None:
     with simulator(alpha={"refuse": 1}) as url:
         with pytest.raises(urllib.error.HTTPError) as refused:
             ask(f"{url}/alpha/script", "PUT", script)
@@ -225,7 +225,7 @@ def test_a_script_that_does_not_fit_changes_nothing(script: Any) -> None:
         assert ask(f"{url}/alpha/script") == {"refuse": 1}
 
 
-def test_its_health_and_its_log_can_be_asked(tmp_path: Path) -> None:
+def test_health_and_log_are_served_over_http(tmp_path: Path) -> None:
     sent = parcel()
 
     with simulator(tmp_path / "log", alpha={}, beta={}) as url:
@@ -245,7 +245,7 @@ def test_its_health_and_its_log_can_be_asked(tmp_path: Path) -> None:
         ("GET", "alpha/log", None, 400),
     ],
 )
-def test_what_it_cannot_do_is_said(method: str, path: str, body: Any, status: int) -> None:
+def test_an_invalid_request_gets_an_error_with_a_message(method: str, path: str, body: Any, status: int) -> None:
     with simulator(alpha={}) as url, pytest.raises(urllib.error.HTTPError) as refused:
         ask(f"{url}/{path}", method, body)
 
@@ -254,14 +254,14 @@ def test_what_it_cannot_do_is_said(method: str, path: str, body: Any, status: in
         assert json.load(answer)["error"]["message"]
 
 
-def test_what_is_not_http_is_turned_away() -> None:
+def test_a_connection_that_does_not_speak_http_gets_400() -> None:
     with simulator(alpha={}) as url, socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as guest:
         guest.sendall(b"EHLO\r\n\r\n")
 
         assert guest.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
-def test_it_stops_on_sigterm_with_its_log_whole(tmp_path: Path) -> None:
+def test_the_simulator_stops_on_sigterm_with_a_complete_log(tmp_path: Path) -> None:
     code = "from pathlib import Path; from workers.lab.simulator.simulator_server import main; "
     code += "main(port=0, smpp_port=0, log=Path('log'))"
     root = str(Path(__file__).parents[3])
@@ -279,7 +279,7 @@ def test_it_stops_on_sigterm_with_its_log_whole(tmp_path: Path) -> None:
     assert len(read_log(tmp_path / "log")) == 1
 
 
-def test_a_busy_port_is_named() -> None:
+def test_a_port_in_use_and_an_invalid_script_are_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
@@ -289,14 +289,14 @@ def test_a_busy_port_is_named() -> None:
             main(['alpha={"refuze": 1}'], port=0)
 
 
-def test_the_demo_s_first_carrier_refuses_a_tenth_and_its_second_leaves_some_in_doubt() -> None:
+def test_the_demo_scripts_refuse_a_tenth_at_alpha_and_drop_a_hundredth_at_beta() -> None:
     alpha, beta = scripts().values()
 
     assert [alpha[word] for word in ("refuse_transient", "throttle")] == [0.08, 0.02]
     assert beta == {"seed": 0, "drop": 0.01, "latency_ms": 5}
 
 
-def test_scripts_come_from_a_file_and_the_command_line(tmp_path: Path) -> None:
+def test_scripts_are_read_from_a_file_and_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "carriers.toml").write_text('[alpha]\nrefuse = 0.1\n[beta.numbers]\n"0001" = "silent"\n')
     (tmp_path / "carriers.json").write_text('{"alpha": {"seed": 9}}')
 
@@ -321,7 +321,7 @@ def test_scripts_come_from_a_file_and_the_command_line(tmp_path: Path) -> None:
         ("{", [], "carriers.json: "),
     ],
 )
-def test_a_configuration_that_does_not_fit_is_named(
+def test_an_invalid_configuration_is_reported(
     tmp_path: Path, file: str | None, carriers: list[str], named: str
 ) -> None:
     path = tmp_path / "carriers.json"

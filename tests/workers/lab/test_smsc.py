@@ -26,7 +26,7 @@ NEVER = {"receipts": {"never": 1}}
 LONG = "Grüße für 5 €: [x] " * 20
 
 
-def test_a_message_is_taken_reported_and_written_down(tmp_path: Path) -> None:
+def test_an_accepted_message_gets_a_receipt_and_is_logged(tmp_path: Path) -> None:
     ref = str(uuid4())
 
     with both(tmp_path / "log", alpha=NOW) as (_, port), esme(port) as one:
@@ -55,7 +55,9 @@ def test_a_message_is_taken_reported_and_written_down(tmp_path: Path) -> None:
         ("gamma", "", CommandStatus.RBINDFAIL),
     ],
 )
-def test_who_may_bind(system_id: str, password: str, status: CommandStatus) -> None:
+def test_a_bind_is_checked_for_system_id_password_and_state(
+    system_id: str, password: str, status: CommandStatus
+) -> None:
     scripts: dict[str, dict[str, Any]] = {
         "alpha": {"smpp": {"password": "secret"}},
         "beta": {},
@@ -66,7 +68,7 @@ def test_who_may_bind(system_id: str, password: str, status: CommandStatus) -> N
         assert one.bind(system_id, password)[0] == status
 
 
-def test_each_bind_does_its_own_and_no_other() -> None:
+def test_each_bind_type_allows_only_its_own_pdus() -> None:
     with both(alpha=NOW) as (_, port), esme(port, "") as nobody:
         assert nobody.submit(body())[0][:2] == (CommandId.SUBMIT_SM_RESP, CommandStatus.RINVBNDSTS)
         with (
@@ -82,7 +84,7 @@ def test_each_bind_does_its_own_and_no_other() -> None:
             assert sender.receive(seconds=0.1) == []
 
 
-def test_it_says_that_it_lives_and_says_goodbye() -> None:
+def test_the_smsc_answers_enquire_link_unknown_commands_and_unbind() -> None:
     with both(alpha={}) as (_, port), esme(port) as one:
         one.say(pdu.enquire_link(7) + pdu.pdu(CommandId.CANCEL_SM, 8) + pdu.pdu(0x0000FFFF, 9) + pdu.unbind(10))
 
@@ -96,7 +98,7 @@ def test_it_says_that_it_lives_and_says_goodbye() -> None:
         assert one.socket.recv(1) == b""
 
 
-def test_what_is_no_pdu_is_turned_away() -> None:
+def test_octets_that_are_no_pdu_get_a_generic_nack_and_end_the_connection() -> None:
     with both(alpha={}) as (_, port), esme(port) as one:
         one.say(b"GET / HTTP/1.1\r\n\r\n")
 
@@ -126,7 +128,9 @@ ENDS = {"reset", "drop", "garbage", "hang_up", "half_open", "trickle"}
 
 
 @pytest.mark.parametrize(("word", "answer"), ANSWERS.items(), ids=ANSWERS.keys())
-def test_each_fate_has_its_answer(tmp_path: Path, word: str, answer: tuple[int, int] | None) -> None:
+def test_each_scripted_outcome_gets_its_smpp_response(
+    tmp_path: Path, word: str, answer: tuple[int, int] | None
+) -> None:
     with both(tmp_path / "log", alpha={word: 1, "smpp": {}, **NEVER}) as (_, port), esme(port) as one:
         one.say(pdu.submit_sm(5, body(ref="r")) + pdu.enquire_link(6))
         received = one.receive(2 if answer else 1, seconds=1)
@@ -137,12 +141,14 @@ def test_each_fate_has_its_answer(tmp_path: Path, word: str, answer: tuple[int, 
     assert line["taken"] == (ScriptedOutcome(word.partition(":")[0]) in ACCEPTED)
 
 
-def test_every_fate_is_in_a_table() -> None:
+def test_every_scripted_outcome_is_covered_by_these_tests() -> None:
     assert {word.partition(":")[0] for word in ANSWERS} | ENDS == set(ScriptedOutcome)
 
 
 @pytest.mark.parametrize(("word", "taken"), [("reset", True), ("drop", False)])
-def test_a_reset_ends_what_was_not_answered_and_nothing_else(tmp_path: Path, word: str, taken: bool) -> None:
+def test_a_reset_ends_only_its_connection_and_the_requests_without_a_response(
+    tmp_path: Path, word: str, taken: bool
+) -> None:
     with both(tmp_path / "log", alpha={"numbers": {"2": word}}) as (_, port), esme(port) as one:
         one.say(b"".join(pdu.submit_sm(n, body(ref=f"r{n}", to=f"4917012345{n}")) for n in (1, 2, 3)))
         received = one.receive()
@@ -155,14 +161,14 @@ def test_a_reset_ends_what_was_not_answered_and_nothing_else(tmp_path: Path, wor
     assert [(line["ref"], line["taken"]) for line in read_log(tmp_path / "log")[:2]] == [("r1", True), ("r2", taken)]
 
 
-def test_garbage_cannot_be_read(tmp_path: Path) -> None:
+def test_a_garbage_response_cannot_be_parsed(tmp_path: Path) -> None:
     with both(tmp_path / "log", alpha={"garbage": 1}) as (_, port), esme(port) as one, pytest.raises(ProtocolFault):
         one.submit(body())
 
     assert [line["taken"] for line in read_log(tmp_path / "log")] == [True]
 
 
-def test_it_says_goodbye_with_the_window_open(tmp_path: Path) -> None:
+def test_the_smsc_can_unbind_while_requests_have_no_response(tmp_path: Path) -> None:
     script = {"numbers": {"1": "silent", "2": "hang_up"}, **NEVER}
 
     with both(tmp_path / "log", alpha=script) as (_, port), esme(port) as one:
@@ -175,7 +181,7 @@ def test_it_says_goodbye_with_the_window_open(tmp_path: Path) -> None:
     assert [line["ref"] for line in read_log(tmp_path / "log")] == ["r1", "r2"]
 
 
-def test_a_half_open_connection_neither_hears_nor_speaks(tmp_path: Path) -> None:
+def test_a_half_open_connection_neither_reads_nor_writes(tmp_path: Path) -> None:
     with both(tmp_path / "log", alpha={"numbers": {"1": "half_open"}}) as (_, port), esme(port) as one:
         one.say(pdu.submit_sm(1, body(ref="r1", to="491701234561")) + pdu.submit_sm(2, body()) + pdu.enquire_link(3))
 
@@ -183,7 +189,7 @@ def test_a_half_open_connection_neither_hears_nor_speaks(tmp_path: Path) -> None
     assert [line["ref"] for line in read_log(tmp_path / "log")] == ["r1"]
 
 
-def test_a_trickle_holds_up_what_is_said_behind_it() -> None:
+def test_a_trickled_response_delays_those_behind_it() -> None:
     with both(alpha={"numbers": {"1": "trickle:40"}, **NEVER}) as (_, port), esme(port) as one:
         began = time.monotonic()
         one.say(pdu.submit_sm(1, body(to="491701234561")) + pdu.enquire_link(2))
@@ -195,7 +201,7 @@ def test_a_trickle_holds_up_what_is_said_behind_it() -> None:
         assert [frame[2] for frame in one.receive(1)] == [2]
 
 
-def test_the_limit_counts_each_submit() -> None:
+def test_the_rate_limit_counts_every_submit_sm() -> None:
     with both(alpha={"limit_tps": 10}) as (_, port), esme(port) as one:
         received = one.submit(*[body(ref=f"r{n}") for n in range(30)])
 
@@ -204,7 +210,7 @@ def test_the_limit_counts_each_submit() -> None:
     assert 1 <= statuses.count(CommandStatus.ROK) <= 12
 
 
-def test_answers_wait_for_the_latency_and_pass_each_other() -> None:
+def test_responses_are_delayed_by_the_latency_and_can_overtake_each_other() -> None:
     with both(alpha={"latency_ms": 100, "numbers": {"1": "slow:0.1"}, **NEVER}) as (_, port), esme(port) as one:
         began = time.monotonic()
         one.say(b"".join(pdu.submit_sm(n, body(to=f"49170123456{n}")) for n in (1, 2, 3)))
@@ -214,7 +220,7 @@ def test_answers_wait_for_the_latency_and_pass_each_other() -> None:
         assert [frame[2] for frame in received] == [2, 3, 1]
 
 
-def test_a_carrier_that_is_down_refuses_what_its_binds_hand_in() -> None:
+def test_a_carrier_that_is_down_refuses_messages_on_existing_binds() -> None:
     with both(alpha={}) as (url, port), esme(port) as one:
         ask(f"{url}/alpha/script", "PUT", {"down": True})
 
@@ -259,7 +265,7 @@ STYLES: dict[str, tuple[text_encoding.TextOptions, str, Encoding]] = {
 
 
 @pytest.mark.parametrize("name", STYLES)
-def test_a_long_message_is_one_in_the_log_and_each_part_is_reported(tmp_path: Path, name: str) -> None:
+def test_a_long_message_is_logged_once_and_each_part_gets_a_receipt(tmp_path: Path, name: str) -> None:
     style, text, encoding = STYLES[name]
     script = {**NOW, "smpp": {"alphabet": style.alphabet}}
 
@@ -277,7 +283,7 @@ def test_a_long_message_is_one_in_the_log_and_each_part_is_reported(tmp_path: Pa
     assert line["body_hash"] == sha256(text.encode()).hexdigest()
 
 
-def test_parts_may_come_in_any_order_over_any_bind(tmp_path: Path) -> None:
+def test_parts_of_a_long_message_can_come_in_any_order_over_any_bind(tmp_path: Path) -> None:
     with both(tmp_path / "log", alpha=NEVER) as (_, port), esme(port) as one, esme(port) as other:
         first, second, third = bodies_of(parts_of(LONG, text_encoding.TextOptions(), Encoding.GSM7), ref="r")
         one.submit(third)
@@ -288,7 +294,7 @@ def test_parts_may_come_in_any_order_over_any_bind(tmp_path: Path) -> None:
     assert (line["carrier_id"], line["body_hash"]) == (first_id, sha256(LONG.encode()).hexdigest())
 
 
-def test_a_long_message_that_is_refused_is_refused_part_by_part_and_written_down_once(tmp_path: Path) -> None:
+def test_a_refused_long_message_is_refused_for_every_part_and_logged_once(tmp_path: Path) -> None:
     with both(tmp_path / "log", alpha={"refuse": 1}) as (_, port), esme(port) as one:
         answers = one.submit(*bodies_of(parts_of(LONG, text_encoding.TextOptions(), Encoding.GSM7), ref="r"))
 
@@ -296,7 +302,7 @@ def test_a_long_message_that_is_refused_is_refused_part_by_part_and_written_down
     assert [line["taken"] for line in read_log(tmp_path / "log")] == [False]
 
 
-def test_what_befalls_a_long_message_that_is_taken_befalls_its_last_part(tmp_path: Path) -> None:
+def test_the_scripted_outcome_of_an_accepted_long_message_applies_to_its_last_part(tmp_path: Path) -> None:
     with both(tmp_path / "log", alpha={"silent": 1, **NEVER}) as (_, port), esme(port) as one:
         one.say(
             b"".join(
@@ -309,7 +315,7 @@ def test_what_befalls_a_long_message_that_is_taken_befalls_its_last_part(tmp_pat
     assert [line["taken"] for line in read_log(tmp_path / "log")] == [True]
 
 
-def test_a_message_without_our_reference_is_known_by_what_it_says(tmp_path: Path) -> None:
+def test_a_message_without_our_reference_is_identified_by_its_content(tmp_path: Path) -> None:
     numbered = body(tlvs=pdu.tlv(Tag.USER_MESSAGE_REFERENCE, b"\x01\x02"))
 
     with both(tmp_path / "log", alpha=NEVER) as (_, port), esme(port) as one:
@@ -323,7 +329,7 @@ def test_a_message_without_our_reference_is_known_by_what_it_says(tmp_path: Path
 # Many.
 
 
-def test_thousands_are_answered_and_reported_once_each() -> None:
+def test_five_thousand_messages_get_one_response_and_one_receipt_each() -> None:
     count, window = 5000, 100
     answered: set[int] = set()
     reported: set[str] = set()
@@ -358,7 +364,7 @@ def _collect(one: Esme, answered: set[int], reported: set[str]) -> None:
             one.say(pdu.deliver_sm_resp(sequence))
 
 
-def test_it_speaks_over_tls(tmp_path: Path) -> None:
+def test_the_smsc_supports_tls(tmp_path: Path) -> None:
     openssl = shutil.which("openssl")
     if not openssl:
         pytest.skip("needs openssl")
@@ -376,12 +382,12 @@ def test_it_speaks_over_tls(tmp_path: Path) -> None:
         assert Esme(wrapped).bind("alpha")[0] == CommandStatus.ROK
 
 
-def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_certificate_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=f"{tmp_path}/none.pem: not a certificate with its key"):
         main(["alpha"], port=0, smpp_port=0, certificate=tmp_path / "none.pem")
 
 
-def test_who_never_binds_is_let_go_only_after_a_while() -> None:
+def test_a_connection_that_does_not_bind_is_not_closed_at_once() -> None:
     with both(alpha={}) as (_, port), socket.create_connection(("127.0.0.1", port)) as guest:
         guest.settimeout(0.2)
 

@@ -112,7 +112,7 @@ def test_processes_start_in_order_and_stop_in_reverse(stage: Stage) -> None:
     assert stage.noted() == [*starts, "third ends", "second ends", "first ends"]
 
 
-def test_those_that_stand_beside_each_other_are_told_to_stop_at_once(stage: Stage) -> None:
+def test_processes_marked_beside_are_stopped_concurrently(stage: Stage) -> None:
     second = replace(stage.good("second", ready=stage.has("second starts")), beside=True)
     third = replace(stage.good("third", slow=1.5, ready=stage.has("third starts")), beside=True)
     with once(stage.has("fourth starts"), stop):
@@ -140,7 +140,7 @@ def test_the_next_process_waits_until_the_one_before_is_ready(stage: Stage) -> N
     assert seen[0] > 0.5
 
 
-def test_a_process_that_never_becomes_ready_ends_all(stage: Stage) -> None:
+def test_a_process_that_does_not_become_ready_ends_the_supervisor(stage: Stage) -> None:
     timeouts = StopTimeouts(ready=0.5)
 
     code = stage.run(stage.good("first", ready=lambda: False), stage.good("second"), timeouts=timeouts)
@@ -150,7 +150,7 @@ def test_a_process_that_never_becomes_ready_ends_all(stage: Stage) -> None:
     assert "second starts" not in stage.noted()
 
 
-def test_it_is_told_once_when_all_are_up(stage: Stage) -> None:
+def test_when_up_is_called_once_all_processes_are_ready(stage: Stage) -> None:
     reported: list[list[str]] = []
     first = stage.good("first", ready=stage.has("first starts"))
 
@@ -163,7 +163,7 @@ def test_it_is_told_once_when_all_are_up(stage: Stage) -> None:
     assert reported == [["first starts"]]
 
 
-def test_each_line_carries_the_name_of_its_process(stage: Stage) -> None:
+def test_each_line_of_output_begins_with_the_name_of_its_process(stage: Stage) -> None:
     with once(lambda: "from lane" in stage.out.getvalue() and "from worker" in stage.out.getvalue(), stop):
         stage.run(stage.good("worker"), stage.good("lane"))
 
@@ -171,13 +171,13 @@ def test_each_line_carries_the_name_of_its_process(stage: Stage) -> None:
     assert "lane     | hello from lane\n" in stage.out.getvalue()
 
 
-def test_a_line_without_an_end_is_shown_too(stage: Stage) -> None:
+def test_an_unterminated_line_of_output_is_shown(stage: Stage) -> None:
     stage.run(ChildProcess("mute", shell("printf unended; exit 3")))
 
     assert "mute     | unended\n" in stage.out.getvalue()
 
 
-def test_output_may_go_to_a_log_for_each_process(stage: Stage) -> None:
+def test_output_can_be_written_to_a_log_file_for_each_process(stage: Stage) -> None:
     logs = stage.folder / "logs"
 
     with once(lambda: (logs / "worker.log").exists() and "hello" in (logs / "worker.log").read_text(), stop):
@@ -187,7 +187,7 @@ def test_output_may_go_to_a_log_for_each_process(stage: Stage) -> None:
     assert "hello" not in stage.out.getvalue()
 
 
-def test_a_process_that_dies_is_started_again(stage: Stage) -> None:
+def test_a_process_that_dies_is_restarted(stage: Stage) -> None:
     command = f"echo x >> {stage.moves}; [ $(wc -l < {stage.moves}) -ge 2 ] || kill -9 $$; exec sleep 60"
     with once(lambda: len(stage.noted()) == 2, stop):
         code = stage.run(ChildProcess("frail", ["/bin/sh", "-c", command]))
@@ -196,7 +196,7 @@ def test_a_process_that_dies_is_started_again(stage: Stage) -> None:
     assert "frail was killed by SIGKILL; restarting in 0.05 s" in stage.out.getvalue()
 
 
-def test_a_process_that_keeps_dying_ends_all(stage: Stage) -> None:
+def test_a_process_that_keeps_dying_ends_the_supervisor(stage: Stage) -> None:
     steady = stage.good("steady", ready=stage.has("steady starts"))
 
     code = stage.run(steady, ChildProcess("broken", shell("false")))
@@ -206,13 +206,13 @@ def test_a_process_that_keeps_dying_ends_all(stage: Stage) -> None:
     assert stage.noted() == ["steady starts", "steady ends"]
 
 
-def test_a_command_that_is_not_there_says_so(stage: Stage) -> None:
+def test_a_missing_command_is_reported(stage: Stage) -> None:
     assert stage.run(ChildProcess("typo", ["/no/such/command"])) == 1
 
     assert "/no/such/command: No such file or directory" in stage.out.getvalue()
 
 
-def test_a_process_that_does_not_stop_is_killed_after_the_grace_and_it_says_so(stage: Stage) -> None:
+def test_a_process_that_does_not_stop_is_killed_after_the_grace_period(stage: Stage) -> None:
     timeouts = StopTimeouts(grace=0.5)
 
     with once(lambda: "| deaf" in stage.out.getvalue(), stop):
@@ -222,7 +222,7 @@ def test_a_process_that_does_not_stop_is_killed_after_the_grace_and_it_says_so(s
     assert "killing stuck: it did not stop in 0.5 s" in stage.out.getvalue()
 
 
-def test_a_second_signal_kills_at_once(stage: Stage) -> None:
+def test_a_second_signal_kills_the_processes_at_once(stage: Stage) -> None:
     began = time.monotonic()
 
     with once(lambda: "| deaf" in stage.out.getvalue(), stop), once(lambda: "stopping" in stage.out.getvalue(), stop):
@@ -232,7 +232,7 @@ def test_a_second_signal_kills_at_once(stage: Stage) -> None:
     assert "killing stuck: second signal" in stage.out.getvalue()
 
 
-def test_what_a_dead_process_left_behind_is_killed_too(stage: Stage) -> None:
+def test_child_processes_of_a_dead_process_are_killed(stage: Stage) -> None:
     """As the children of a worker whose parent the kernel killed."""
     command = f"sleep 987 & echo $! >> {stage.moves}; kill -9 $$"
 
@@ -242,7 +242,7 @@ def test_what_a_dead_process_left_behind_is_killed_too(stage: Stage) -> None:
     assert eventually(lambda: not any(_lives(int(pid)) for pid in stage.noted()))
 
 
-def test_signals_do_again_what_they_did_before(stage: Stage) -> None:
+def test_the_previous_signal_handlers_are_restored(stage: Stage) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     stage.run(ChildProcess("broken", shell("false")))
@@ -258,7 +258,7 @@ supervise([ChildProcess(name, [sys.executable, "-c", sys.argv[1], name, "0"]) fo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-def test_a_killed_supervisor_leaves_no_orphan(stage: Stage) -> None:
+def test_a_killed_supervisor_leaves_no_orphan_processes(stage: Stage) -> None:
     command = [sys.executable, "-c", SUPERVISOR, GOOD]
     environment = os.environ | {"MOVES": str(stage.moves)}
 
@@ -272,7 +272,7 @@ def test_a_killed_supervisor_leaves_no_orphan(stage: Stage) -> None:
     assert {"first ends", "second ends"} <= set(stage.noted())
 
 
-def test_a_reader_that_goes_away_stops_all(stage: Stage) -> None:
+def test_a_closed_output_pipe_stops_the_supervisor(stage: Stage) -> None:
     """As in `postroad up | head`."""
     command = [sys.executable, "-c", SUPERVISOR, GOOD]
     environment = os.environ | {"MOVES": str(stage.moves)}
@@ -295,14 +295,14 @@ def test_a_taken_port_is_reported_with_its_setting() -> None:
     require_free("127.0.0.1", port, "POSTROAD_PORT")
 
 
-def test_a_procfile_is_read_in_its_order(tmp_path: Path) -> None:
+def test_a_procfile_is_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("# words\n\nweb: serve --port ${PORT:-1}\nclock:  tick\n")
 
     assert read_procfile(tmp_path / "Procfile") == {"web": "serve --port ${PORT:-1}", "clock": "tick"}
 
 
 @pytest.mark.parametrize("line", ["no colon", "web:", "web: again", "two words: run"])
-def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
+def test_an_invalid_line_of_a_procfile_is_reported(tmp_path: Path, line: str) -> None:
     (tmp_path / "Procfile").write_text(f"web: serve\n{line}\n")
 
     with pytest.raises(ConfigurationError, match="Procfile:2"):
@@ -313,7 +313,7 @@ def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def test_what_else_must_run_is_looked_at_and_when_it_is_gone_all_ends_with_the_reason(stage: Stage) -> None:
+def test_a_failed_watch_function_ends_the_supervisor_with_its_reason(stage: Stage) -> None:
     looks = iter([["PostgreSQL ended; restarting"], []])
 
     def watch() -> list[str]:

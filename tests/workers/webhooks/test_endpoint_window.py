@@ -1,4 +1,4 @@
-"""Lanes: a receiver's window shrinks while it fails, and nobody else's does."""
+"""The window of a webhook endpoint shrinks while it fails, and those of others do not."""
 
 from uuid import UUID
 
@@ -16,11 +16,11 @@ def fail(windows: EndpointWindows, times: int) -> float:
     return times - 0.5
 
 
-def test_a_lane_that_is_not_named_has_its_whole_window() -> None:
+def test_an_endpoint_without_calls_has_its_full_window() -> None:
     assert EndpointWindows(8).rooms(0) == {}
 
 
-def test_open_calls_take_room_in_their_own_lane_until_they_end() -> None:
+def test_open_calls_use_the_window_of_their_own_endpoint() -> None:
     windows = EndpointWindows(8)
     windows.begin(ONE)
     windows.begin(ONE)
@@ -32,7 +32,7 @@ def test_open_calls_take_room_in_their_own_lane_until_they_end() -> None:
 
 
 @pytest.mark.parametrize(("failures", "room"), [(1, 4), (2, 2)])
-def test_a_failing_lane_gets_less(failures: int, room: int) -> None:
+def test_the_window_of_a_failing_endpoint_is_halved(failures: int, room: int) -> None:
     windows = EndpointWindows(8)
     now = fail(windows, failures)
 
@@ -40,7 +40,7 @@ def test_a_failing_lane_gets_less(failures: int, room: int) -> None:
 
 
 @pytest.mark.parametrize(("failures", "rest"), [(3, 1), (4, 2), (5, 4), (40, LONGEST_REST)])
-def test_a_lane_that_goes_on_failing_rests_ever_longer_between_two_calls(failures: int, rest: float) -> None:
+def test_an_endpoint_that_goes_on_failing_is_called_with_growing_pauses(failures: int, rest: float) -> None:
     windows = EndpointWindows(8)
     now = fail(windows, failures)
 
@@ -48,7 +48,7 @@ def test_a_lane_that_goes_on_failing_rests_ever_longer_between_two_calls(failure
     assert windows.rooms(now + rest) == {ONE: 1}
 
 
-def test_one_answer_makes_it_well() -> None:
+def test_one_success_restores_the_full_window() -> None:
     windows = EndpointWindows(8)
     now = fail(windows, 9)
     windows.judge(ONE, True, now, now)
@@ -56,7 +56,7 @@ def test_one_answer_makes_it_well() -> None:
     assert windows.rooms(now) == {}
 
 
-def test_calls_that_were_open_together_fail_as_one() -> None:
+def test_concurrent_failed_calls_halve_the_window_once() -> None:
     windows = EndpointWindows(8)
     for _ in range(8):
         windows.judge(ONE, False, began=0.0, now=15.0)
@@ -64,7 +64,7 @@ def test_calls_that_were_open_together_fail_as_one() -> None:
     assert windows.rooms(15) == {ONE: 4}
 
 
-def test_a_window_of_one_stays_one() -> None:
+def test_a_window_of_one_is_not_reduced() -> None:
     windows = EndpointWindows(1)
     now = fail(windows, 1)
 

@@ -41,7 +41,9 @@ def make(world: World, url: str, dialect: Vendor) -> webhook_endpoints.Endpoint:
 
 
 @pytest.mark.parametrize("answer", [echo, secret_alone])
-def test_webex_sends_a_secret_and_wants_it_back(world: World, receiver: Receiver, answer: Answer) -> None:
+def test_a_webex_handshake_sends_a_secret_and_requires_it_in_the_response(
+    world: World, receiver: Receiver, answer: Answer
+) -> None:
     receiver.answers["/"] = answer
 
     made = make(world, receiver.url(), Vendor.WEBEX)
@@ -52,7 +54,7 @@ def test_webex_sends_a_secret_and_wants_it_back(world: World, receiver: Receiver
     assert webhook_endpoints.list_all(world.rt, world.account) == [made]
 
 
-def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: World, receiver: Receiver) -> None:
+def test_the_secret_of_a_handshake_is_used_once_and_is_not_the_signing_secret(world: World, receiver: Receiver) -> None:
     receiver.answers["/"] = echo
     for _ in range(2):
         make(world, receiver.url(), Vendor.WEBEX)
@@ -63,7 +65,7 @@ def test_the_secret_of_a_greeting_signs_nothing_and_comes_once(world: World, rec
     assert (len(sent), len(kept), sent & kept) == (2, 2, set())
 
 
-def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: World, receiver: Receiver) -> None:
+def test_a_solaris_handshake_sends_an_empty_event_and_requires_any_2xx(world: World, receiver: Receiver) -> None:
     receiver.answers["/"] = status(204)
 
     made = make(world, receiver.url(), Vendor.SOLARIS)
@@ -74,7 +76,9 @@ def test_solaris_sends_an_empty_event_and_wants_any_2xx(world: World, receiver: 
 
 
 @pytest.mark.parametrize("dialect", [Vendor.ROBASE, Vendor.TELESIGN])
-def test_others_are_not_called(world: World, receiver: Receiver, dialect: Vendor) -> None:
+def test_dialects_without_a_handshake_do_not_call_the_endpoint(
+    world: World, receiver: Receiver, dialect: Vendor
+) -> None:
     make(world, receiver.url(), dialect)
 
     assert receiver.accepted == []
@@ -91,7 +95,7 @@ def test_others_are_not_called(world: World, receiver: Receiver, dialect: Vendor
         pytest.param(Vendor.SOLARIS, status(302, Location="/elsewhere"), "answered 302", id="a redirect"),
     ],
 )
-def test_who_answers_otherwise_is_no_endpoint(
+def test_an_endpoint_with_a_wrong_handshake_response_is_not_created(
     world: World, receiver: Receiver, dialect: Vendor, answer: Answer, words: str
 ) -> None:
     receiver.answers["/"] = answer
@@ -104,7 +108,7 @@ def test_who_answers_otherwise_is_no_endpoint(
 
 
 @pytest.mark.parametrize("dialect", HANDSHAKEN)
-def test_who_does_not_answer_in_time_is_no_endpoint(
+def test_an_endpoint_whose_handshake_times_out_is_not_created(
     world: World, receiver: Receiver, dialect: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.answers["/"] = hang
@@ -116,7 +120,7 @@ def test_who_does_not_answer_in_time_is_no_endpoint(
     assert webhook_endpoints.list_all(world.rt, None) == []
 
 
-def test_an_address_in_our_own_house_is_not_greeted(world: World, receiver: Receiver) -> None:
+def test_no_handshake_is_sent_to_a_forbidden_address(world: World, receiver: Receiver) -> None:
     words = verify_endpoint(world.rt, Vendor.WEBEX, receiver.url(host="127.0.0.2"))
 
     assert words

@@ -1,4 +1,4 @@
-"""The notifier: real calls to a real server, through failures, slowness, and its own death."""
+"""The notifier: real calls to a real server, with failures, slow responses, and crashes."""
 
 import asyncio
 import json
@@ -90,7 +90,7 @@ def is_done(world: World, count: int) -> Callable[[], bool]:
     return lambda: world.rows("SELECT count(*) FROM webhook_deliveries WHERE state <> 'waiting'") == [count]
 
 
-def test_a_customer_hears_what_becomes_of_a_message_signed(world: World, receiver: Receiver) -> None:
+def test_an_endpoint_receives_signed_events_of_a_message(world: World, receiver: Receiver) -> None:
     _, secret = make(world, receiver.url("/hooks"))
     message = world.send().messages[0]
 
@@ -103,7 +103,7 @@ def test_a_customer_hears_what_becomes_of_a_message_signed(world: World, receive
     assert world.rows("SELECT state, answer, tries FROM webhook_deliveries") == [("delivered", "200", 1)] * 2
 
 
-def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: World, receiver: Receiver) -> None:
+def test_each_dialect_has_its_own_event_names_and_omits_some_events(world: World, receiver: Receiver) -> None:
     make(world, receiver.url("/solaris"), Vendor.SOLARIS)
     make(world, receiver.url("/robase"))
     world.send()
@@ -115,7 +115,7 @@ def test_each_dialect_has_its_own_words_and_none_for_some_moves(world: World, re
     assert sorted(world.rows("SELECT answer FROM webhook_deliveries")) == ["200", "200", "200", "unsaid"]
 
 
-def test_the_order_of_each_messages_news_outlives_failures(world: World, receiver: Receiver) -> None:
+def test_the_events_of_a_message_arrive_in_order_despite_failures(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     tries = iter(range(10_000))
 
@@ -134,7 +134,9 @@ def test_the_order_of_each_messages_news_outlives_failures(world: World, receive
         assert set(words) == {"sms.queued", "sms.sent"}
 
 
-def test_a_slow_receiver_delays_nobody_else(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_endpoint_does_not_delay_others(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # however slow this machine is, no call of the slow one ends before all of the quick one have
     monkeypatch.setattr(robase, "TIMEOUT", 3600.0)
     released, slow = threading.Event(), 0
@@ -170,7 +172,9 @@ def test_a_slow_receiver_delays_nobody_else(world: World, receiver: Receiver, mo
         (flood, "200", "delivered"),
     ],
 )
-def test_only_a_success_is_one(world: World, receiver: Receiver, answer: Answer, word: str, state: str) -> None:
+def test_only_a_2xx_response_counts_as_delivered(
+    world: World, receiver: Receiver, answer: Answer, word: str, state: str
+) -> None:
     make(world, receiver.url())
     receiver.answers["/"] = answer
     world.run("UPDATE wallets SET balance = 0")
@@ -199,7 +203,7 @@ def test_only_a_success_is_one(world: World, receiver: Receiver, answer: Answer,
         pytest.param(500, "3600", 4, 7, id="with an answer that has no such header"),
     ],
 )
-def test_a_receiver_who_asks_to_be_called_later_is(
+def test_retry_after_of_an_endpoint_delays_the_next_attempt(
     world: World, receiver: Receiver, code: int, said: str, least: int, most: int
 ) -> None:
     make(world, receiver.url("/busy"))
@@ -216,7 +220,7 @@ def test_a_receiver_who_asks_to_be_called_later_is(
     assert world.rows(f"SELECT DISTINCT answer FROM {tried}") == [str(code)]
 
 
-def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
+def test_retry_after_of_an_endpoint_delays_its_other_deliveries() -> None:
     windows, channel = EndpointWindows(16), UUID(int=7)
 
     windows.judge(channel, accepted=False, began=0.0, now=1.0, asked=600.0)
@@ -225,7 +229,9 @@ def test_while_a_receiver_asks_for_peace_its_other_news_waits_too() -> None:
     assert windows.rooms(602.0)[channel] > 0
 
 
-def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world: World, receiver: Receiver) -> None:
+def test_an_endpoint_with_a_forbidden_address_is_not_called_and_counts_as_failing(
+    world: World, receiver: Receiver
+) -> None:
     make(world, receiver.url())
     world.run("UPDATE webhook_endpoints SET url = replace(url, '127.0.0.1', '127.0.0.2')")
     world.send()
@@ -236,7 +242,7 @@ def test_an_address_that_may_not_be_reached_is_not_and_counts_as_a_failure(world
     assert world.rows("SELECT failing_since IS NOT NULL FROM webhook_endpoints") == [True]
 
 
-def test_what_is_replayed_is_told_again_under_the_same_events_id(world: World, receiver: Receiver) -> None:
+def test_a_replayed_delivery_has_the_same_event_id(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     [message] = message_ids(world.send())
     run(world.rt, is_done(world, 2))
@@ -279,7 +285,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world: World, receiver: Receiver) -> None:
+def test_the_open_delivery_of_a_killed_notifier_is_repeated_after_its_lease(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     receiver.answers["/"] = hang
     world.send()
@@ -297,7 +303,7 @@ def test_what_a_killed_notifier_was_telling_is_told_again_after_its_lease(world:
     assert ids(receiver.accepted)[0] == ids(receiver.accepted)[1]
 
 
-def test_told_to_stop_it_lets_its_calls_end(world: World, receiver: Receiver) -> None:
+def test_the_notifier_finishes_its_open_calls_on_sigterm(world: World, receiver: Receiver) -> None:
     async def slowly(_request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(1.5)
         return web.Response()
@@ -317,7 +323,7 @@ def test_told_to_stop_it_lets_its_calls_end(world: World, receiver: Receiver) ->
     ]
 
 
-def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: World, receiver: Receiver) -> None:
+def test_two_notifiers_share_the_deliveries_and_make_none_twice(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     make(world, receiver.url("/other"))
     world.send(*[f"+2348012345{n:03}" for n in range(40)])
@@ -330,7 +336,7 @@ def test_two_notifiers_share_the_work_and_tell_nothing_twice(world: World, recei
     assert len(set(keyed)) == 160
 
 
-def test_a_database_that_is_away_for_a_moment_is_waited_for(world: World, receiver: Receiver) -> None:
+def test_the_notifier_goes_on_after_its_database_connections_were_terminated(world: World, receiver: Receiver) -> None:
     make(world, receiver.url())
     cut = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -1,4 +1,4 @@
-"""Calling strangers: nothing they answer, and nowhere their names lead, does us harm."""
+"""The webhook client: hostile responses, host names and addresses do no harm."""
 
 import asyncio
 import socket
@@ -65,7 +65,7 @@ def entered(
     return asyncio.run(run())
 
 
-def test_what_was_composed_is_posted_as_it_is(receiver: Receiver) -> None:
+def test_a_webhook_is_posted_with_its_url_headers_and_body_unchanged(receiver: Receiver) -> None:
     answer = call(receiver.url("/a%2Fb?x=1&y=%20"))
 
     [accepted] = receiver.accepted
@@ -76,14 +76,14 @@ def test_what_was_composed_is_posted_as_it_is(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("code", [200, 204, 302, 307, 410, 500, 503])
-def test_an_answer_is_its_status_and_a_redirect_is_not_followed(receiver: Receiver, code: int) -> None:
+def test_the_result_of_a_call_is_its_status_and_redirects_are_not_followed(receiver: Receiver, code: int) -> None:
     receiver.answers["/"] = status(code, Location=receiver.url("/elsewhere"))
 
     assert call(receiver.url()) == code
     assert [each.path for each in receiver.accepted] == ["/"]
 
 
-def test_a_cookie_is_not_kept(receiver: Receiver) -> None:
+def test_cookies_are_not_stored(receiver: Receiver) -> None:
     receiver.answers["/"] = status(200, **{"Set-Cookie": "a=b"})
 
     async def twice(caller: WebhookClient) -> None:
@@ -96,14 +96,16 @@ def test_a_cookie_is_not_kept(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["HTTP_PROXY", "ALL_PROXY"])
-def test_no_proxy_of_the_environment_is_used(receiver: Receiver, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_not_used(
+    receiver: Receiver, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(proxy, "http://127.0.0.1:1")
 
     assert call(receiver.url()) == 200
 
 
 @pytest.mark.parametrize("answer", [flood, drip])
-def test_a_body_that_does_not_end_is_not_read_to_its_end(receiver: Receiver, answer: Answer) -> None:
+def test_an_endless_response_body_is_not_read_to_its_end(receiver: Receiver, answer: Answer) -> None:
     receiver.answers["/"] = answer
     begun = time.monotonic()
 
@@ -111,7 +113,7 @@ def test_a_body_that_does_not_end_is_not_read_to_its_end(receiver: Receiver, ans
     assert time.monotonic() - begun < 8
 
 
-def test_who_does_not_answer_is_left(receiver: Receiver) -> None:
+def test_a_call_without_a_response_ends_with_timeout(receiver: Receiver) -> None:
     receiver.answers["/"] = hang
     begun = time.monotonic()
 
@@ -119,13 +121,13 @@ def test_who_does_not_answer_is_left(receiver: Receiver) -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_a_compressed_bomb_is_not_opened(receiver: Receiver) -> None:
+def test_a_compressed_response_is_not_decompressed(receiver: Receiver) -> None:
     receiver.answers["/"] = lambda _: web.Response(body=b"no gzip at all", headers={"Content-Encoding": "gzip"})
 
     assert call(receiver.url()) == 200
 
 
-def test_what_is_no_http_is_no_answer() -> None:
+def test_a_response_that_is_not_http_is_reported_as_unreadable() -> None:
     async def serve(work: Callable[[int], Awaitable[int | str]]) -> int | str:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(100)
@@ -143,21 +145,21 @@ def test_what_is_no_http_is_no_answer() -> None:
     assert asyncio.run(serve(work)) == "unreadable_answer"
 
 
-def test_nobody_there_is_said_in_a_word() -> None:
+def test_a_refused_connection_is_reported_as_no_connection() -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         port = unheard.getsockname()[1]
         assert call(f"http://127.0.0.1:{port}/") == "no_connection"
 
 
-def test_a_name_that_is_none_is_said_in_a_word() -> None:
+def test_an_unknown_host_name_is_reported_as_no_such_host() -> None:
     def nothing(*_: object) -> NoReturn:
         raise socket.gaierror(socket.EAI_NONAME, "no")
 
     assert call("http://nobody.example/", lookup=nothing) == "no_such_host"
 
 
-def test_without_tls_on_the_other_side_nothing_is_sent(receiver: Receiver) -> None:
+def test_an_https_url_of_a_server_without_tls_is_not_called(receiver: Receiver) -> None:
     assert call(receiver.url().replace("http:", "https:")) == "no_tls"
     assert receiver.accepted == []
 
@@ -165,7 +167,7 @@ def test_without_tls_on_the_other_side_nothing_is_sent(receiver: Receiver) -> No
 # Where names lead ----------------------------------------------------------------------------------------------
 
 
-def test_a_name_is_called_at_its_address_under_its_own_name(receiver: Receiver) -> None:
+def test_a_host_name_is_called_at_its_address_with_its_host_header(receiver: Receiver) -> None:
     assert call(receiver.url(host="hooks.example"), lookup=names(["127.0.0.1"])) == 200
     assert receiver.accepted[0].headers["Host"] == f"hooks.example:{receiver.port}"
 
@@ -182,12 +184,14 @@ def test_a_name_is_called_at_its_address_under_its_own_name(receiver: Receiver) 
         ["127.0.0.1", "169.254.169.254"],
     ],
 )
-def test_a_name_that_leads_where_it_may_not_leads_nowhere(receiver: Receiver, addresses: list[str]) -> None:
+def test_a_host_name_that_resolves_to_a_forbidden_address_is_not_called(
+    receiver: Receiver, addresses: list[str]
+) -> None:
     assert call(receiver.url(host="evil.example"), lookup=names(addresses)) == "address_forbidden"
     assert receiver.accepted == []
 
 
-def test_a_name_that_answers_otherwise_the_second_time_is_judged_again(receiver: Receiver) -> None:
+def test_a_host_name_is_checked_again_when_it_is_resolved_again(receiver: Receiver) -> None:
     lookup = names(["127.0.0.1"], ["127.0.0.2"])
 
     async def twice(caller: WebhookClient) -> list[int | str]:
@@ -202,7 +206,7 @@ def test_a_name_that_answers_otherwise_the_second_time_is_judged_again(receiver:
     assert len(receiver.accepted) == 1
 
 
-def test_a_name_is_asked_for_once_for_one_call(receiver: Receiver) -> None:
+def test_a_host_name_is_resolved_once_for_each_call(receiver: Receiver) -> None:
     assert call(receiver.url(host="evil.example"), lookup=names(["127.0.0.1"], ["169.254.169.254"])) == 200
 
 
@@ -219,12 +223,12 @@ def test_a_name_is_asked_for_once_for_one_call(receiver: Receiver) -> None:
         "http://8.8.8.8/",
     ],
 )
-def test_a_url_that_was_changed_behind_our_back_is_not_called(receiver: Receiver, url: str) -> None:
+def test_a_stored_url_that_is_not_allowed_is_not_called(receiver: Receiver, url: str) -> None:
     assert call(url.format(port=receiver.port)) == "url_unfit"
     assert receiver.accepted == []
 
 
-def test_the_last_gate_is_the_socket(receiver: Receiver) -> None:
+def test_a_forbidden_ip_address_is_refused_when_the_socket_is_opened(receiver: Receiver) -> None:
     """An IP address is never looked up: even past every other check no socket is opened to it."""
 
     async def by_force(caller: WebhookClient) -> str:
@@ -244,7 +248,7 @@ def test_a_public_address_is_not_called_without_tls() -> None:
     ("name", "is_trusted", "answer"),
     [("hooks.example", True, 200), ("hooks.example", False, "no_tls"), ("other.example", True, "no_tls")],
 )
-def test_a_certificate_is_verified_by_the_name_and_not_by_the_address(
+def test_a_certificate_is_verified_against_the_host_name_and_not_the_address(
     tmp_path: Path, name: str, is_trusted: bool, answer: int | str
 ) -> None:
     certificate, key = _certificate(tmp_path, name)
