@@ -406,7 +406,7 @@ def test_the_signature_covers_the_raw_body(customer: Customer, world: World) -> 
 
 
 class TestWithoutValkey:
-    """Nonces cannot be judged: signed calls are turned away, keys shown as passwords are not."""
+    """Nonces cannot be checked: signed requests are refused, keys sent as passwords are not."""
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
