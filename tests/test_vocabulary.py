@@ -39,6 +39,45 @@ STAYS = {
     "road": "a name that `postroad bench --only` takes",
     "shares": "an option of `postroad gateway`; weights of a simulator script",
 }
+#: words that once had a meaning of ours as well, and stay in their usual one
+ORDINARY = {
+    "again": "a repetition; EAI_AGAIN",
+    "answer": "a response",
+    "answers": "responses",
+    "calls": "of functions, tasks and HTTP operations",
+    "conditions": "of a query",
+    "days": "a unit of time",
+    "down": "part of verbs: slow down, shut down",
+    "entry": "of a ledger, a log or a table",
+    "exchange": "a request with its response; AMQP's exchange",
+    "garbage": "Python's garbage collector; malformed bytes in tests",
+    "hint": "names a batch that is ready (docs/glossary.md)",
+    "issue": "to issue an API key",
+    "keys": "API keys, idempotency keys, keys of a mapping",
+    "lane": "the setting POSTROAD_WEBHOOK_LANE and the queue of codes, which keep their names for one version",
+    "loads": "of JSON; what a batch holds",
+    "moments": "points in time",
+    "number": "a phone number, an ordinal",
+    "posts": "HTTP POST requests",
+    "put": "the verb: of a queue, of HTTP",
+    "reading": "of a stream, of a clock",
+    "reasons": "of refusals",
+    "references": "message references of SMPP",
+    "register": "to register a sender id",
+    "reports": "delivery reports; reports to an operator",
+    "rows": "of a table",
+    "script": "of the simulator; of Valkey",
+    "sent": "the status of a message",
+    "statements": "of SQL",
+    "step": "of a simulator script",
+    "subscribe": "to subscribe an account to events",
+    "terms": "of a comparison",
+    "texts": "of messages",
+    "ticks": "of the clock that drives periodic tasks",
+    "turns": "the order in which accounts are served",
+    "verify": "a code, a signature; TLS",
+    "windows": "of requests in flight (SMPP), of time",
+}
 #: migrations are history
 HISTORY = re.compile(r"schema/migrations/versions/")
 
@@ -106,6 +145,14 @@ def test_a_module_s_name_is_used_once() -> None:
             named[path.stem].append(name)
 
     assert {stem: paths for stem, paths in named.items() if not is_pair(paths)} == {}
+
+
+def test_each_exception_is_needed_and_is_no_word_of_our_own() -> None:
+    used = {word for path in FILES for name in identifiers(ast.parse(path.read_text("utf-8"))) for word in words(name)}
+    named = {word for path in FILES for word in words(path.stem)}
+
+    assert ORDINARY.keys() & OURS == set()
+    assert ORDINARY.keys() | STAYS.keys() <= used | named
 
 
 @pytest.mark.parametrize("name", ["Herald", "last_heard", "front_doors_desk", "_Trip", "STAND"])
