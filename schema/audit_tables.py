@@ -30,7 +30,7 @@ audit_log = Table(
     Column("before", JSONB),
     Column("after", JSONB),
     one_of("actor_kind", ActorKind),
-    Index(None, "account_id", "id"),
-    Index(None, "subject_table", "subject", "id"),
     Index(None, "at"),
+    Index(None, "account_id", "at"),
+    Index(None, "subject_table", "at"),
 )

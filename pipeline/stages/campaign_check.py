@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.rules.batching import pack
-from pipeline.rules.money.currencies import major
+from pipeline.rules.money import currencies
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Runtime
@@ -32,9 +32,9 @@ class CampaignCheck:
         """Return by how many minor units the money falls short of the cost; 0: it suffices."""
         return max(0, self.quote.total.amount - self.money)
 
-    def in_currency(self, amount: int) -> int | float:
-        """Return an amount of minor units in units of the currency."""
-        return major(amount, self.currency)
+    def spell(self, amount: int) -> str:
+        """Return an amount of minor units as people write it: `1,234.50 NGN`."""
+        return currencies.spell(amount, self.currency)
 
     @property
     def seconds(self) -> float | None:

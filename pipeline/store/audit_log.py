@@ -30,9 +30,10 @@ SELECT l.id, l.at, l.actor_kind, l.actor, l.claimed, l.origin, l.action, l.subje
        a.name AS account, l.before, l.after
 FROM audit_log AS l LEFT JOIN accounts AS a ON a.id = l.account_id
 WHERE l.at >= %(since)s{conditions}
-ORDER BY l.id DESC LIMIT %(limit)s
+ORDER BY l.at DESC, l.id DESC LIMIT %(limit)s
 """
-#: only those that are given become part of the query: each has an index of its own
+#: only those that are given become part of the query. Accounts and tables have an index of their own; `since` bounds
+#: what is read for the others
 _CONDITIONS = {
     "account": " AND l.account_id = %(account)s",
     "table": " AND l.subject_table = %(table)s",

@@ -16,7 +16,7 @@ from tests.rules.route_tables import CARRIERS, asks, snapshots
 
 
 def restored(snapshot: RoutingSnapshot) -> RoutingSnapshot:
-    """Return what is read of a situation that was kept."""
+    """Return what is read of a routing snapshot that was stored."""
     kept = write(snapshot)
     pieces: dict[bytes, Any] = {digest: json.loads(text) for digest, text in kept.pieces.items()}
     return read(pieces[kept.digest], pieces.__getitem__)

@@ -1,6 +1,7 @@
 """Currencies (ISO 4217): the form of their codes, and their decimals: two, with exceptions."""
 
 import re
+from decimal import Decimal
 from itertools import repeat
 
 from pipeline.errors import require
@@ -21,6 +22,12 @@ def major(amount: int, currency: str) -> int | float:
     """Return an amount of minor units in major units; an int where it is a whole number of them."""
     units: int = 10 ** _DECIMALS.get(currency, 2)
     return amount / units if amount % units else amount // units
+
+
+def spell(amount: int, currency: str) -> str:
+    """Return an amount of minor units as people write it, always with its decimals: `1,234.50 NGN`."""
+    decimals = _DECIMALS.get(currency, 2)
+    return f"{Decimal(amount).scaleb(-decimals):,.{decimals}f} {currency}"
 
 
 def check_currency(code: str) -> None:

@@ -172,9 +172,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("audit_log_pkey")),
     )
-    op.create_index(op.f("audit_log_account_id_id"), "audit_log", ["account_id", "id"])
-    op.create_index(op.f("audit_log_subject_table_subject_id"), "audit_log", ["subject_table", "subject", "id"])
     op.create_index(op.f("audit_log_at"), "audit_log", ["at"])
+    op.create_index(op.f("audit_log_account_id_at"), "audit_log", ["account_id", "at"])
+    op.create_index(op.f("audit_log_subject_table_at"), "audit_log", ["subject_table", "at"])
     for statement in (_LOG, _HIDDEN_VALUES, _LOG_ROW, *_LOG_NETWORKS, *_KEEP):
         op.execute(statement)
     for table, columns in _AUDITED.items():

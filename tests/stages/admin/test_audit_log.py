@@ -322,19 +322,28 @@ def test_entries_are_read_page_by_page(world: World) -> None:
     assert list_changes(world.rt, since, 9, actor="nobody") == []
 
 
-@pytest.mark.parametrize("sought", [{}, {"account": 1}, {"table": "prices"}, {"table": "prices", "before": 10_000}])
-def test_a_query_of_the_log_uses_an_index(world: World, sought: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "sought", [{}, {"account": 1}, {"table": "prices"}, {"actor": "nobody"}, {"table": "prices", "before": 10_000_000}]
+)
+def test_a_query_of_the_log_reads_no_entry_older_than_it_asks_for(world: World, sought: dict[str, Any]) -> None:
     world.run(
         """
         INSERT INTO audit_log (at, actor_kind, actor, origin, action, subject_table, subject, account_id)
         SELECT now() - n * interval '1 minute', 'system', 'x', '', '', 'prices', 'x', n %% 100
-        FROM generate_series(1, 20000) AS n
+        FROM generate_series(20000, 1, -1) AS n
         """
     )
     world.run("ANALYZE audit_log")
-    with world.rt.begin() as conn:
-        query = audit_log._LIST.format(conditions="".join(audit_log._CONDITIONS[name] for name in sought))
-        params = {"since": world.rt.now() - timedelta(days=30), "limit": 50, **sought}
-        plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {query}", params).scalars())
+    query = audit_log._LIST.format(conditions="".join(audit_log._CONDITIONS[name] for name in sought))
+    params = {"since": world.rt.now() - timedelta(minutes=100), "limit": 1000, **sought}
 
-    assert "Seq Scan on audit_log" not in plan
+    with world.rt.begin() as conn:
+        [plan] = conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", params).scalar_one()
+
+    assert read_of(plan["Plan"], "audit_log") <= 200
+
+
+def read_of(node: dict[str, Any], table: str) -> int:
+    """Return how many rows of a table a plan reads."""
+    own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if node.get("Relation Name") == table else 0
+    return int(own) + sum(read_of(each, table) for each in node.get("Plans", ()))

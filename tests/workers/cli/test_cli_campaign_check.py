@@ -88,7 +88,7 @@ def test_a_balance_that_does_not_suffice_is_reported(shell: Shell, world: World,
     file = people(tmp_path, "+2348012345678,Ada", "+2348012345679,Ben")
 
     assert found(shell, file, "--text", "Hello", code=1)["lacking"] == 300
-    assert "3 NGN are lacking" in shell(*CHECK, file, "--text", "Hello").out
+    assert "3.00 NGN are lacking" in shell(*CHECK, file, "--text", "Hello").out
 
 
 def test_characters_that_force_ucs_2_are_reported(shell: Shell, world: World, tmp_path: Path) -> None:

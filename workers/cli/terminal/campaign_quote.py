@@ -44,16 +44,16 @@ def quote_lines(check: CampaignCheck, lines: int, faults: Sequence[LineFault]) -
 def _sums(check: CampaignCheck, lines: int) -> str:
     quote = check.quote
     encodings = ", ".join(f"{each.segments:,} {encoding}" for encoding, each in sorted(quote.by_encoding.items()))
-    cost = f"{_money(check, quote.total.amount)}" + (
+    cost = check.spell(quote.total.amount) + (
         f" and {quote.total.quota:,} segments of this month's quota" if quote.total.quota else ""
     )
-    lacks = f"; {_money(check, check.lacking)} are lacking" if check.lacking else ""
+    lacks = f"; {check.spell(check.lacking)} are lacking" if check.lacking else ""
     return pairs(
         {
             "recipients": f"{quote.total.messages:,} of {lines:,} lines",
             "segments": f"{quote.total.segments:,}" + (f" ({encodings})" if encodings else ""),
             "cost": cost,
-            "funds": f"{_money(check, check.money)}{lacks}",
+            "funds": f"{check.spell(check.money)}{lacks}",
             "time": f"{_span(check.seconds)} at the carriers' rate limits" if check.seconds is not None else None,
             "quiet hours": f"{quote.deferred:,} are put off to their end" if quote.deferred else None,
             "repeated": f"{quote.repeated.messages:,} numbers are in an earlier line too{_lines(quote.repeated.lines)}"
@@ -67,7 +67,7 @@ def _tables(check: CampaignCheck) -> Iterator[str]:
     quote = check.quote
     countries = sorted(quote.by_country.items(), key=lambda item: -item[1].segments)
     rows = [
-        (country or "no country (+800, +88)", each.messages, each.segments, _money(check, each.amount))
+        (country or "no country (+800, +88)", each.messages, each.segments, check.spell(each.amount))
         for country, each in countries[:_MOST]
     ]
     if rows:
@@ -110,10 +110,6 @@ def _more(rows: Sequence[object]) -> str:
 
 def _lines(lines: Sequence[int]) -> str:
     return f" (lines {', '.join(map(str, lines))} …)" if lines else ""
-
-
-def _money(check: CampaignCheck, amount: int) -> str:
-    return f"{check.in_currency(amount):,} {check.currency}"
 
 
 def _span(seconds: float) -> str:
