@@ -25,6 +25,10 @@ class AlreadyExists(PostroadError):
     """What an operator creates exists already, or its name is taken."""
 
 
+class Conflict(PostroadError):
+    """The state of what an operator changes does not allow it."""
+
+
 def require(condition: object, message: str) -> None:
     """Raise InvalidInput with the message unless the condition holds."""
     if not condition:

@@ -85,6 +85,8 @@ class Admission:
     snapshot: int | None = None
     #: the account declares that its own opt-outs do not apply
     skips_opt_outs: bool = False
+    #: the campaign that its recipients are rows of
+    campaign: UUID | None = None
 
     @property
     def dialect(self) -> str | None:
@@ -191,3 +193,5 @@ class Batch:
     resend_reason: ResendReason | None = None
     #: why it is held; None: it is not
     held: HoldReason | None = None
+    #: the campaign of its messages
+    campaign: UUID | None = None

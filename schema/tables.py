@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema import audit_tables, money_tables
+from schema import audit_tables, campaign_tables, money_tables
 from schema.columns import NOW as _NOW
 from schema.columns import instant as _instant
 from schema.columns import metadata
@@ -55,7 +55,7 @@ from schema.vocabulary import (
     Syntax,
 )
 
-__all__ = ["audit_tables", "metadata", "money_tables"]
+__all__ = ["audit_tables", "campaign_tables", "metadata", "money_tables"]
 
 # Accounts -----------------------------------------------------------------------------------------------------
 
@@ -73,6 +73,8 @@ accounts = Table(
     Column("sealed_orders", Boolean, nullable=False, server_default=text("false")),
     #: ISO countries it may send to; empty: all that have a route and a price
     Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: campaigns that cost more minor units are approved by another actor than their creator; null: none need to be
+    Column("four_eyes_above", BigInteger),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", AccountState),
 )
@@ -221,6 +223,8 @@ batches = Table(
     Column("resend_reason", Text),
     #: why it is held, though nothing failed; null: it is not
     Column("held", Text),
+    #: null: its messages are of no campaign
+    Column("campaign_id", Uuid),
     #: routing snapshot its carrier was chosen by; null: a test, or older than snapshots
     Column("routing_snapshot_id", Integer),
     #: when to check for missing receipts or redact codes; null: never (again)
@@ -238,6 +242,12 @@ batches = Table(
     Index("batches_hinted", "hinted_at", postgresql_where=text("status IN ('admitted', 'queued') AND held IS NULL")),
     Index("batches_held", "valid_until", postgresql_where=text("held IS NOT NULL")),
     Index("batches_held_account", "account_id", postgresql_where=text("held = 'account'")),
+    Index("batches_held_campaign", "campaign_id", postgresql_where=text("held = 'campaign'")),
+    Index(
+        "batches_of_campaign",
+        "campaign_id",
+        postgresql_where=text("campaign_id IS NOT NULL AND status <> 'done'"),
+    ),
     Index("batches_held_carrier", "hinted_at", postgresql_where=text("held = 'carrier'")),
     Index("batches_held_due", "due_at", postgresql_where=text("held = 'carrier'")),
     Index("batches_leased", "lease_until", postgresql_where=text("status = 'sending'")),

@@ -69,6 +69,7 @@ def _kind(admission: Admission, carrier: str, due_at: datetime | None, now: date
         last=_NOBODY,
         send_at=admission.send_at if due > now else None,
         snapshot=admission.snapshot,
+        campaign=admission.campaign,
     )
 
 

@@ -165,10 +165,11 @@ FINAL = frozenset(
 
 BATCH_MOVES: dict[BatchStatus, frozenset[BatchStatus]] = {
     BatchStatus.ADMITTED: frozenset({BatchStatus.SCHEDULED, BatchStatus.QUEUED, BatchStatus.DONE}),
-    BatchStatus.SCHEDULED: frozenset({BatchStatus.QUEUED}),
-    BatchStatus.QUEUED: frozenset({BatchStatus.SENDING}),
+    # done: their campaign was aborted
+    BatchStatus.SCHEDULED: frozenset({BatchStatus.QUEUED, BatchStatus.DONE}),
+    BatchStatus.QUEUED: frozenset({BatchStatus.SENDING, BatchStatus.DONE}),
     BatchStatus.SENDING: frozenset({BatchStatus.QUEUED, BatchStatus.DONE}),
-    BatchStatus.WAITING: frozenset({BatchStatus.QUEUED}),
+    BatchStatus.WAITING: frozenset({BatchStatus.QUEUED, BatchStatus.DONE}),
     BatchStatus.DONE: frozenset(),
 }
 

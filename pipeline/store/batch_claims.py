@@ -50,6 +50,8 @@ class Claim:
     resend_reason: ResendReason | None = None
     #: segments per second that its carrier takes from all our processes together; None: unlimited
     pace: float | None = None
+    #: the campaign of its messages
+    campaign: UUID | None = None
 
 
 #: most batches claimed along with a small one, and the size of a small one
@@ -107,7 +109,7 @@ WITH lead AS MATERIALIZED (
 )
 SELECT mine.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round,
        tried, fence, recorded, clock_timestamp() AS clock, kind, settings, subscribes, resend_reason,
-       segments_per_second, held
+       segments_per_second, held, campaign_id
 FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
@@ -159,6 +161,7 @@ def as_claim(row: Row[Any]) -> Claim:
         subscribes=row.subscribes,
         resend_reason=row.resend_reason and ResendReason(row.resend_reason),
         pace=row.segments_per_second,
+        campaign=row.campaign_id,
     )
 
 

@@ -36,6 +36,7 @@ _COLUMNS = {
     "routing_snapshot_id": "int4",
     "resend_reason": "text",
     "held": "text",
+    "campaign_id": "uuid",
     "hinted_at": "timestamptz",
     "queued_at": "timestamptz",
 }
@@ -67,6 +68,7 @@ def write(conn: Connection, batches: Iterable[Batch], hinted_at: datetime) -> No
                 batch.snapshot,
                 batch.resend_reason and str(batch.resend_reason),
                 batch.held and str(batch.held),
+                batch.campaign,
                 hinted_at,
                 hinted_at if batch.status is BatchStatus.QUEUED else None,
             )

@@ -103,12 +103,13 @@ def release(conn: Connection, limit: int) -> list[Hint]:
 
 
 _HELD = """
-SELECT held, coalesce(a.name, b.carrier) AS name, count(*) AS batches, sum(size)::int8 AS messages
+SELECT held, coalesce(a.name, c.name, b.carrier) AS name, count(*) AS batches, sum(size)::int8 AS messages
 FROM batches AS b LEFT JOIN accounts AS a ON a.id = b.account_id AND b.held = 'account'
+LEFT JOIN campaigns AS c ON c.id = b.campaign_id AND b.held = 'campaign'
 WHERE held IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
 def held(conn: Connection) -> list[dict[str, Any]]:
-    """Return the held batches by reason and account or carrier, with the number of messages they were created with."""
+    """Return the held batches by reason and account, campaign or carrier, with their messages at creation."""
     return [dict(row) for row in conn.exec_driver_sql(_HELD).mappings()]

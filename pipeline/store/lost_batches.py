@@ -34,7 +34,7 @@ class DeadWorkersBatch:
 _HELD = """
 SELECT b.id, first_id, last_id, account_id, class AS message_class, carrier, test, valid_until, attempt, round, tried,
        fence, recorded, clock_timestamp() AS clock, NULL AS kind, NULL AS settings, subscribes, resend_reason,
-       NULL AS segments_per_second, marked, marked_at, claims
+       NULL AS segments_per_second, b.campaign_id, marked, marked_at, claims
 FROM batches AS b JOIN accounts ON accounts.id = account_id
 WHERE b.status = 'sending' AND b.holder = %(holder)b
 ORDER BY b.id LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED

@@ -1,4 +1,4 @@
-"""Daily partitions of messages and provider_attempts, by range of the UUIDv7 id."""
+"""Daily partitions of messages, provider_attempts and campaign_rows, by range of the UUIDv7 id."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from pipeline.rules.identity import ids
 
 #: fillfactor: rows are updated in place (HOT)
-_FILLFACTOR = {"messages": 50, "provider_attempts": 90}
+_FILLFACTOR = {"messages": 50, "provider_attempts": 90, "campaign_rows": 70}
 
 #: table → its partition column
-_KEYS = {"messages": "id", "provider_attempts": "message_id"}
+_KEYS = {"messages": "id", "provider_attempts": "message_id", "campaign_rows": "campaign_id"}
 
 _THERE = "SELECT to_regclass(%(name)s) IS NOT NULL"
 _MAKE = "CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = {fillfactor})"

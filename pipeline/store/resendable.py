@@ -35,12 +35,15 @@ class ResendableMessage:
     is_whole: bool
     #: its account is active
     may_go: bool
+    #: its campaign
+    campaign: UUID | None = None
 
 
 _SENT = """
 SELECT m.id, m.account_id, b.class AS message_class, b.valid_until, m.phone, m.country, m.sender, m.encoding,
        m.segments, a.tries, a.takers - 1 AS resends, a.tried,
-       b.class <> 'otp' OR m.body <> repeat('*', length(m.body)) AS is_whole, account.state = 'active' AS may_go
+       b.class <> 'otp' OR m.body <> repeat('*', length(m.body)) AS is_whole, account.state = 'active' AS may_go,
+       b.campaign_id
 FROM messages AS m
 JOIN batches AS b ON b.id = m.batch_id
 JOIN accounts AS account ON account.id = m.account_id
@@ -77,4 +80,5 @@ def _sent(row: Row[Any]) -> ResendableMessage:
         tried=tuple(row.tried),
         is_whole=row.is_whole,
         may_go=row.may_go,
+        campaign=row.campaign_id,
     )

@@ -38,6 +38,10 @@ class Origin(Protocol):
     def resend_reason(self) -> ResendReason | None:
         """Return the resend reason; None: it is not a resend."""
 
+    @property
+    def campaign(self) -> UUID | None:
+        """Return the campaign of the messages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Successor:
@@ -78,6 +82,7 @@ def successor(
         snapshot=snapshot,
         resend_reason=origin.resend_reason,
         held=to.held,
+        campaign=origin.campaign,
     )
     return Successor(batch, members)
 

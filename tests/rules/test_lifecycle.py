@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import pytest
 
+from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED
 from pipeline.rules.consent import send_permission
 from pipeline.rules.lifecycle import (
     BATCH_MOVES,
@@ -18,7 +19,7 @@ from pipeline.rules.lifecycle import (
     outweighs,
     verdict_of_parts,
 )
-from schema.vocabulary import BatchStatus, Code, Money, Outcome, ReceiptVerdict, Status
+from schema.vocabulary import BatchStatus, CampaignState, Code, Money, Outcome, ReceiptVerdict, Status
 
 #: what the public is told while the batch is on its way: no message has it of its own
 BORROWED = {Status.SCHEDULED, Status.QUEUED}
@@ -44,6 +45,14 @@ def test_every_message_status_can_be_reached_except_those_shown_from_its_batch()
 def test_every_batch_status_can_be_reached_from_its_initial_statuses() -> None:
     assert set(BATCH_MOVES) == set(BatchStatus)
     assert reached(BATCH_MOVES, BatchStatus.ADMITTED, BatchStatus.WAITING) == set(BatchStatus)
+
+
+def test_every_campaign_state_can_be_reached_and_each_that_has_not_ended_can_be_aborted() -> None:
+    assert set(CAMPAIGN_MOVES) == set(CampaignState)
+    assert reached(CAMPAIGN_MOVES, CampaignState.DRAFT) == set(CampaignState)
+    assert {state for state in CampaignState if CampaignState.ABORTED in CAMPAIGN_MOVES[state]} == {
+        *CampaignState
+    } - ENDED
 
 
 @pytest.mark.parametrize("status", BatchStatus)

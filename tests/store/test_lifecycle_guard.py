@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import DatabaseFault
+from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED
 from pipeline.rules.lifecycle import BATCH_MOVES, MESSAGE_MOVES, REVOKE
-from schema.vocabulary import BatchStatus, Code, Status
+from schema.vocabulary import BatchStatus, CampaignState, Code, Status
 from tests.world import World
 
 
@@ -27,16 +28,24 @@ BATCH = """
 INSERT INTO batches (id, account_id, class, carrier, test, status, due_at, valid_until, size, first_id, last_id)
 VALUES (%(id)s, 1, 'bulk', 'alpha', false, %(status)s, now(), now(), 1, %(id)s, %(id)s)
 """
+CAMPAIGN = """
+WITH made AS (
+    INSERT INTO campaigns (id, account_id, name, state, sender, class, body, created_by)
+    VALUES (%(id)s, 1, %(id)s, %(status)s, 'ACME', 'bulk', 'x', 'os_user:ada') RETURNING id
+) INSERT INTO campaign_progress (campaign_id, rows, sent) SELECT id, %(rows)s, 2 FROM made
+"""
 
 
-def allowed(world: World, table: str, insert: str, statuses: list[Any]) -> set[tuple[Any, Any]]:
+def allowed(
+    world: World, table: str, insert: str, statuses: list[Any], *, column: str = "status", rows: int = 2
+) -> set[tuple[Any, Any]]:
     """Return the moves that the database lets pass, of all there are; a move to where one is is none."""
     passed = set()
     with world.rt.begin() as conn:
         for before, after in product(statuses, repeat=2):
             id_ = world.rt.new_ids()
-            conn.exec_driver_sql(insert, {"id": id_, "status": before and str(before)})
-            move = f"UPDATE {table} SET status = %(status)s WHERE id = %(id)s"
+            conn.exec_driver_sql(insert, {"id": id_, "status": before and str(before), "rows": rows})
+            move = f"UPDATE {table} SET {column} = %(status)s WHERE id = %(id)s"
             with suppress(IntegrityError), conn.begin_nested():
                 conn.exec_driver_sql(move, {"id": id_, "status": after and str(after)})
                 passed |= {(before, after)} if before != after else set()
@@ -71,6 +80,18 @@ def test_the_database_allows_exactly_the_status_changes_of_batches_in_the_lifecy
     passed = allowed(world, "batches", BATCH, list(BatchStatus))
 
     assert passed == reported(BATCH_MOVES)
+
+
+def test_the_database_allows_exactly_the_state_changes_of_campaigns_in_the_lifecycle(world: World) -> None:
+    passed = allowed(world, "campaigns", CAMPAIGN, list(CampaignState), column="state")
+
+    assert passed == reported(CAMPAIGN_MOVES)
+
+
+def test_a_campaign_with_rows_that_have_no_outcome_cannot_end(world: World) -> None:
+    passed = allowed(world, "campaigns", CAMPAIGN, list(CampaignState), column="state", rows=3)
+
+    assert passed == {(before, after) for before, after in reported(CAMPAIGN_MOVES) if after not in ENDED}
 
 
 def test_columns_other_than_the_status_of_a_final_message_can_be_updated(world: World) -> None:

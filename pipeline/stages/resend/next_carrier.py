@@ -27,6 +27,7 @@ class _Origin:
     message_class: MessageClass
     valid_until: datetime
     resend_reason: ResendReason
+    campaign: UUID | None
     #: test messages are never resent
     test: bool = False
 
@@ -61,7 +62,8 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
         if carrier is not None:
             held = None if each.may_go else HoldReason.ACCOUNT
             to = NextCarrier(carrier, each.tries + 1, 0, tuple(sorted(out)), None, held)
-            next_carrier[_Origin(each.account, each.message_class, each.valid_until, why), to].append(each.id)
+            origin = _Origin(each.account, each.message_class, each.valid_until, why, each.campaign)
+            next_carrier[origin, to].append(each.id)
     hints = _write(rt, conn, next_carrier, choices, now)
     taken = {id_ for members in next_carrier.values() for id_ in members}
     return Resent(hints, [each for each in those if each.id not in taken])

@@ -15,7 +15,11 @@ _OUTCOMES = {
     "unknown": (Outcome.UNKNOWN,),
 }
 #: why batches of the carrier are held
-_HOLDS = {HoldReason.ACCOUNT: "account suspended", HoldReason.CARRIER: "no carrier"}
+_HOLDS = {
+    HoldReason.ACCOUNT: "account suspended",
+    HoldReason.CARRIER: "no carrier",
+    HoldReason.CAMPAIGN: "campaign paused",
+}
 
 
 def carrier_lines(found: Sequence[CarrierStatus]) -> str:

@@ -179,6 +179,7 @@ def _listed(headers: list[str], rows: list[tuple[Any, ...]]) -> str:
 _HOLDS = {
     HoldReason.ACCOUNT: "suspended account",
     HoldReason.CARRIER: "no active carrier",
+    HoldReason.CAMPAIGN: "paused campaign",
 }
 
 

@@ -1,0 +1,1 @@
+"""Campaigns: create, load, check, approve, start, pause, resume, abort, expand and report."""

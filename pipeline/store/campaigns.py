@@ -1,0 +1,126 @@
+"""The campaigns table: read, locked, and moved from state to state; its counts are in `campaign_progress`."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row
+
+from schema.campaign import Campaign
+from schema.message_class import MessageClass
+from schema.vocabulary import CampaignState, DuplicatePolicy
+
+#: columns of `Campaign` that are named otherwise in the table, or come from the account
+_ELSEWHERE = {
+    "account": "a.name AS account",
+    "currency": "a.currency",
+    "message_class": "c.class AS message_class",
+}
+_SELECT = (
+    "SELECT "
+    + ", ".join(_ELSEWHERE.get(each.name, f"c.{each.name}") for each in fields(Campaign))
+    + " FROM campaigns AS c JOIN accounts AS a ON a.id = c.account_id"
+)
+
+
+def as_campaign(row: Row[Any]) -> Campaign:
+    """Return the campaign of a row of `_SELECT`."""
+    given = dict(row._mapping)
+    given["state"] = CampaignState(row.state)
+    given["message_class"] = MessageClass(row.message_class)
+    given["duplicates"] = DuplicatePolicy(row.duplicates)
+    return Campaign(**given)
+
+
+_OF = f"{_SELECT} WHERE c.id = %(id)s"
+_NAMED = f"{_SELECT} WHERE a.name = %(account)s AND c.name = %(name)s"
+
+
+def of(conn: Connection, campaign: UUID) -> Campaign | None:
+    """Return a campaign; None: there is none."""
+    row = conn.exec_driver_sql(_OF, {"id": campaign}).first()
+    return as_campaign(row) if row else None
+
+
+def named(conn: Connection, account: str, name: str) -> Campaign | None:
+    """Return an account's campaign of this name; None: it has none."""
+    row = conn.exec_driver_sql(_NAMED, {"account": account, "name": name}).first()
+    return as_campaign(row) if row else None
+
+
+def lock(conn: Connection, campaign: UUID) -> Campaign | None:
+    """Return a campaign, locked for a change of its state; None: there is none.
+
+    Lock order: campaigns, campaign_progress, batches, messages, wallets.
+    """
+    row = conn.exec_driver_sql(f"{_OF} FOR NO KEY UPDATE OF c", {"id": campaign}).first()
+    return as_campaign(row) if row else None
+
+
+def share(conn: Connection, campaign: UUID) -> Campaign | None:
+    """Return a campaign, whose state cannot change until the transaction ends; None: there is none."""
+    row = conn.exec_driver_sql(f"{_OF} FOR SHARE OF c", {"id": campaign}).first()
+    return as_campaign(row) if row else None
+
+
+_INSERT = """
+WITH made AS (
+    INSERT INTO campaigns ({columns}) VALUES ({values}) ON CONFLICT (account_id, name) DO NOTHING RETURNING id
+)
+INSERT INTO campaign_progress (campaign_id) SELECT id FROM made RETURNING campaign_id
+"""
+
+
+def write(conn: Connection, columns: Mapping[str, Any]) -> bool:
+    """Insert a campaign (column → value; mappings become JSON) with empty counts; False: its name is taken."""
+    given = {name: _stored(value) for name, value in columns.items()}
+    statement = _INSERT.format(columns=", ".join(given), values=", ".join(f"%({name})s" for name in given))
+    return conn.exec_driver_sql(statement, given).first() is not None
+
+
+_UPDATE = "UPDATE campaigns SET {changes} WHERE id = %(id)s AND state = ANY(%(states)b)"
+
+
+def update(conn: Connection, campaign: UUID, states: Collection[CampaignState], columns: Mapping[str, Any]) -> bool:
+    """Change columns of a campaign that is in one of these states; False: it is not."""
+    given = {name: _stored(value) for name, value in columns.items()}
+    statement = _UPDATE.format(changes=", ".join(f"{name} = %({name})s" for name in given))
+    return bool(conn.exec_driver_sql(statement, {**given, "id": campaign, "states": list(map(str, states))}).rowcount)
+
+
+_MOVE = """
+UPDATE campaigns
+SET state = %(to)s, reason = %(reason)s,
+    started_at = CASE WHEN %(to)s IN ('scheduled', 'running') THEN coalesce(started_at, %(now)s) ELSE started_at END,
+    ended_at = CASE WHEN %(ends)s THEN %(now)s END
+WHERE id = %(id)s AND state = %(before)s
+"""
+
+
+def move(
+    conn: Connection,
+    campaign: UUID,
+    before: CampaignState,
+    to: CampaignState,
+    now: datetime,
+    *,
+    reason: str | None,
+    ends: bool,
+) -> bool:
+    """Change the state of a campaign; False: it was not in the state `before`."""
+    params = {
+        "id": campaign,
+        "before": str(before),
+        "to": str(to),
+        "reason": reason,
+        "now": now,
+        "ends": ends,
+    }
+    return bool(conn.exec_driver_sql(_MOVE, params).rowcount)
+
+
+def _stored(value: object) -> object:
+    return json.dumps(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,197 @@
+"""Campaigns: the pydantic model of a new one, and the records of its row and progress."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from schema.message_class import MessageClass
+from schema.order import Country, Fields, Moment, Name, Order, Text
+from schema.vocabulary import CampaignState, DuplicatePolicy
+
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Gates(BaseModel):
+    """Limits that pause a campaign: each counts only once `min_sample` messages have the outcome it looks at."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: messages with an outcome before a share is looked at
+    min_sample: Annotated[int, Field(ge=1)] = 50
+    #: share of messages that failed or were rejected before a carrier accepted them
+    failed: Share | None = None
+    #: share of messages that carriers accepted and did not deliver, of those with a receipt
+    undelivered: Share | None = None
+    #: share of recipients who opted out
+    opted_out: Share | None = None
+
+
+class CampaignDefinition(BaseModel):
+    """What a campaign sends, when and how fast, and at whose cost; its recipients are loaded apart."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    #: the account's name
+    account: Name
+    #: unique among the account's campaigns
+    name: Name
+    #: the sender id the recipients see: registered on the account
+    sender: Annotated[str, Field(min_length=1, max_length=20, pattern=_NO_CONTROLS)]
+    #: the text, with `${name}` for each merge field; or set `template`
+    body: Annotated[Text, Field(min_length=1)] | None = None
+    #: slug or id of one of the account's templates; or set `body`
+    template: Name | None = None
+    #: merge fields for every recipient
+    merge: Fields = {}
+    #: ISO 3166-1 alpha-2: where numbers without a plus are dialled
+    country: Country | None = None
+    message_class: MessageClass = Field(default=MessageClass.BULK, alias="class")
+    #: goes to the simulated carrier, is not charged
+    test: StrictBool = False
+    #: not before this time; absent: once it is started
+    send_at: Moment | None = None
+    #: not after this time
+    valid_until: Moment | None = None
+    duplicates: DuplicatePolicy = DuplicatePolicy.DROP
+    #: recipients per hour; absent: unlimited
+    per_hour: Annotated[int, Field(gt=0, lt=2**31)] | None = None
+    #: segments per second; absent: unlimited
+    segments_per_second: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    #: recipients, drawn across countries, that are sent first
+    canary: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    #: seconds to wait after the canary before its gates are checked
+    canary_soak: Annotated[int, Field(ge=0, le=7 * 86400)] = 300
+    gates: Gates = Gates()
+
+    @model_validator(mode="after")
+    def _one_text(self) -> "CampaignDefinition":
+        if (self.body is None) == (self.template is None):
+            raise ValueError("give exactly one of body and template")
+        return self
+
+    @model_validator(mode="after")
+    def _window(self) -> "CampaignDefinition":
+        if self.valid_until and self.send_at and self.valid_until <= self.send_at:
+            raise ValueError("valid_until must be after send_at")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One campaign, as its row has it."""
+
+    id: UUID
+    account_id: int
+    #: the account's name
+    account: str
+    name: str
+    state: CampaignState
+    #: why it is paused, failed, stale or aborted
+    reason: str | None
+    sender: str
+    message_class: MessageClass
+    test: bool
+    #: its text, with merge fields
+    body: str
+    template: str | None
+    merge: Mapping[str, str]
+    country: str | None
+    send_at: datetime | None
+    valid_until: datetime | None
+    duplicates: DuplicatePolicy
+    per_hour: int | None
+    segments_per_second: float | None
+    canary: int | None
+    canary_soak: int | None
+    gates: Mapping[str, Any]
+    #: the content of a `Quote`; None: not checked yet
+    quote: Mapping[str, Any] | None
+    quoted_at: datetime | None
+    quote_until: datetime | None
+    quote_hash: bytes | None
+    #: the approved cost in minor units
+    max_cost: int | None
+    #: actors: `os_user:ada`
+    created_by: str
+    approved_by: str | None
+    created_at: datetime
+    approved_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    #: ISO 4217 of its account
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignProgress:
+    """The counts of a campaign, in rows but for segments and amount."""
+
+    campaign_id: UUID
+    #: rows loaded
+    rows: int
+    #: SHA-256 over the loaded portions
+    digest: bytes | None
+    #: the last line that was checked, and the content of the `Quote` up to there
+    checked_line: int
+    tally: Mapping[str, Any] | None
+    #: all rows up to this line are sent or skipped
+    expanded_line: int
+    skipped: int
+    sent: int
+    #: fenced or expired
+    left_out: int
+    #: segments of the sent rows, and their cost in minor units
+    segments: int
+    amount: int
+    paced_from: datetime | None
+    paced_sent: int
+    paced_segments: int
+    worked_at: datetime
+
+    @property
+    def pending(self) -> int:
+        """Return the number of rows without an outcome."""
+        return self.rows - self.skipped - self.sent - self.left_out
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """One recipient of a campaign."""
+
+    #: as a spreadsheet numbers it
+    line: int
+    #: E.164 with the plus
+    phone: str
+    country: str | None
+    correlation_id: str | None
+    merge: Mapping[str, str] | None
+
+
+def as_order(campaign: Campaign, rows: Sequence[CampaignRow]) -> Order:
+    """Return the order that sends these rows now: recipient number n is row number n."""
+    given = {
+        "account": campaign.account,
+        "sender": campaign.sender,
+        "body": campaign.body,
+        "merge": campaign.merge,
+        "country": campaign.country,
+        "class": campaign.message_class,
+        "test": campaign.test,
+        "valid_until": campaign.valid_until,
+        "recipients": [
+            {
+                "to": row.phone,
+                "country": row.country,
+                "correlation_id": row.correlation_id,
+                "merge": row.merge or {},
+            }
+            for row in rows
+        ],
+    }
+    return Order.model_validate(given)

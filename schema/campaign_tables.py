@@ -1,0 +1,149 @@
+"""SQLAlchemy tables of campaigns: their definition and state, their progress, their rows."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from schema.columns import NOW, instant, metadata, one_of
+from schema.message_class import MessageClass
+from schema.vocabulary import CampaignState, DuplicatePolicy
+
+#: definition and state; changes are in the audit log. What changes with each portion is in `campaign_progress`
+campaigns = Table(
+    "campaigns",
+    metadata,
+    #: UUIDv7; its rows are in the partition of its day
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=CampaignState.DRAFT),
+    #: why it is paused, failed, stale or aborted: a code such as insufficient_funds, or an operator's note
+    Column("reason", Text),
+    Column("sender", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("test", Boolean, nullable=False, server_default=text("false")),
+    #: the text with its merge fields; of a template its text when the campaign was created
+    Column("body", Text, nullable=False),
+    #: slug of its template; null: it has a text of its own
+    Column("template", Text),
+    #: merge fields of all rows
+    Column("merge", JSONB, nullable=False, server_default=text("'{}'")),
+    #: ISO 3166-1 alpha-2 of numbers without a plus
+    Column("country", Text),
+    #: not before this time; null: once it is started
+    instant("send_at"),
+    #: not after this time
+    instant("valid_until"),
+    #: what is done with repeated numbers
+    Column("duplicates", Text, nullable=False, server_default=DuplicatePolicy.DROP),
+    #: recipients per hour, and segments per second; null: unlimited
+    Column("per_hour", Integer),
+    Column("segments_per_second", Float),
+    #: recipients that are sent first, then the campaign waits `canary_soak` seconds and its gates are checked
+    Column("canary", Integer),
+    Column("canary_soak", Integer),
+    #: limits that pause it: {"min_sample", "failed", "undelivered", "opted_out": shares, "cost": minor units}
+    Column("gates", JSONB, nullable=False, server_default=text("'{}'")),
+    #: the quote: the content of a `Quote`; null: not checked yet
+    Column("quote", JSONB),
+    instant("quoted_at"),
+    #: until when it may be approved and started
+    instant("quote_until"),
+    #: SHA-256 of text, rows, schedule, limits and prices that the quote was made of
+    Column("quote_hash", LargeBinary),
+    #: the approved cost in minor units: no more is charged
+    Column("max_cost", BigInteger),
+    #: actors: kind and name
+    Column("created_by", Text, nullable=False),
+    Column("approved_by", Text),
+    instant("created_at", nullable=False, server_default=NOW),
+    instant("approved_at"),
+    instant("started_at"),
+    instant("ended_at"),
+    UniqueConstraint("account_id", "name"),
+    one_of("state", CampaignState),
+    one_of("class", MessageClass),
+    one_of("duplicates", DuplicatePolicy),
+    CheckConstraint("per_hour > 0", name="per_hour"),
+    CheckConstraint("segments_per_second > 0", name="segments_per_second"),
+    CheckConstraint("canary > 0", name="canary"),
+    # those that the clock looks at
+    Index(
+        "campaigns_active",
+        "id",
+        postgresql_where=text("state IN ('checking', 'scheduled', 'running', 'paused', 'aborted')"),
+    ),
+    Index(None, "account_id", "id"),
+)
+
+#: counts of a campaign, changed with each portion of rows; its lock is what serializes portions
+campaign_progress = Table(
+    "campaign_progress",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    #: rows loaded
+    Column("rows", Integer, nullable=False, server_default=text("0")),
+    #: SHA-256 over all loaded portions, in order: a repeated load is recognized by it
+    Column("digest", LargeBinary),
+    #: the last line that was checked, and the quote up to there
+    Column("checked_line", Integer, nullable=False, server_default=text("0")),
+    Column("tally", JSONB),
+    #: all rows up to this line are sent or skipped
+    Column("expanded_line", Integer, nullable=False, server_default=text("0")),
+    #: rows by outcome; those left out are fenced or expired, as the campaign is aborted or expired
+    Column("skipped", Integer, nullable=False, server_default=text("0")),
+    Column("sent", Integer, nullable=False, server_default=text("0")),
+    Column("left_out", Integer, nullable=False, server_default=text("0")),
+    #: segments of the sent rows, and their cost in minor units
+    Column("segments", BigInteger, nullable=False, server_default=text("0")),
+    Column("amount", BigInteger, nullable=False, server_default=text("0")),
+    #: since when its speed limit counts, and what was sent since
+    instant("paced_from"),
+    Column("paced_sent", Integer, nullable=False, server_default=text("0")),
+    Column("paced_segments", Integer, nullable=False, server_default=text("0")),
+    #: when the last portion was committed, or hinted
+    instant("worked_at", nullable=False, server_default=NOW),
+    CheckConstraint("skipped + sent + left_out <= rows", name="rows"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+#: recipients; partitioned by the day of the campaign's id and dropped with it
+campaign_rows = Table(
+    "campaign_rows",
+    metadata,
+    Column("campaign_id", Uuid, primary_key=True),
+    #: line in the file as a spreadsheet shows it, or the number of the row
+    Column("line", Integer, primary_key=True),
+    #: E.164 with the plus; as it was given where it is no number
+    Column("phone", Text, nullable=False),
+    #: ISO 3166-1 alpha-2, as given; null: that of the number
+    Column("country", Text),
+    Column("correlation_id", Text),
+    #: merge fields of its own
+    Column("merge", JSONB),
+    #: why it is not sent: a `Code` or `RowVerdict`; null: it is, or will be
+    Column("verdict", Text),
+    #: what is wrong with it, in words
+    Column("fault", Text),
+    #: drawn for the canary
+    Column("canary", Boolean, nullable=False, server_default=text("false")),
+    #: its message has the id of the request's first message plus place; null: not sent (yet)
+    Column("request_id", Uuid),
+    Column("place", Integer),
+    Index("campaign_rows_canary", "campaign_id", "line", postgresql_where=text("canary")),
+    postgresql_partition_by="RANGE (campaign_id)",
+)
