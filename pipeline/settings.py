@@ -139,6 +139,8 @@ class Settings(BaseSettings):
     dead_letter_days: int = Field(default=14, ge=1)
     #: days for which entries of the audit log are kept
     audit_log_days: int = Field(default=3653, ge=1)
+    #: hours for which the quote of a campaign may be approved
+    campaign_quote_hours: float = Field(default=24, gt=0)
     #: days an idempotency key is kept
     idempotency_days: int = Field(default=7, ge=1)
     #: whether to refuse numbers in ranges unknown to libphonenumber (its metadata lags behind new ranges)

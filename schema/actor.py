@@ -17,3 +17,8 @@ class Actor:
     action: str
     #: on whose behalf, as the actor claims; None: its own
     claimed: str | None = None
+
+
+def actor_name(actor: Actor | None) -> str:
+    """Return an actor as rows name it: `os_user:ada`; None: the product itself."""
+    return f"{actor.kind}:{actor.name}" if actor else f"{ActorKind.SYSTEM}:postroad"

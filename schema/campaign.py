@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from schema.message_class import MessageClass
 from schema.order import Country, Fields, Moment, Name, Order, Text
+from schema.value_class import value_class
 from schema.vocabulary import CampaignState, DuplicatePolicy
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
@@ -158,6 +159,18 @@ class CampaignProgress:
     def pending(self) -> int:
         """Return the number of rows without an outcome."""
         return self.rows - self.skipped - self.sent - self.left_out
+
+
+@value_class
+class GivenRow:
+    """One line of a campaign's recipients, as a file or a request gives it."""
+
+    #: as a spreadsheet numbers it
+    line: int
+    #: in the form of a recipient in an order's JSON, not validated; None: the line could not be read
+    recipient: object
+    #: why it could not be read
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

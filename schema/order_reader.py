@@ -1,11 +1,13 @@
-"""Parses untrusted orders: returns an Order, or all of its validation errors as Refusals."""
+"""Parses untrusted orders, recipients and campaigns: returns each, or all of its validation errors."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from schema.campaign import CampaignDefinition
 from schema.message import Refusal
-from schema.order import RESERVED_APIS, Order
+from schema.order import RESERVED_APIS, Order, Recipient
 from schema.vocabulary import Code
 
 _CODES = {
@@ -29,9 +31,39 @@ def read(payload: bytes | str | dict[str, Any]) -> Order | list[Refusal]:
             return [Refusal(Code.INVALID_FIELD, f"door {order.door!r} is reserved", "door")]
         return order
     except ValidationError as error:
-        return [
-            _refusal(fault) for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        return _refusals(error)
+
+
+def read_definition(payload: bytes | str | Mapping[str, Any]) -> CampaignDefinition | list[Refusal]:
+    """Parse the untrusted definition of a campaign; return it, or every error found, each with its field."""
+    try:
+        if isinstance(payload, Mapping):
+            return CampaignDefinition.model_validate(payload)
+        return CampaignDefinition.model_validate_json(payload)
+    except ValidationError as error:
+        return _refusals(error)
+
+
+_RECIPIENTS = TypeAdapter(list[Recipient])
+
+
+def read_recipients(given: Sequence[object]) -> list[Recipient | str]:
+    """Parse untrusted recipients of an order; return each, or what is wrong with it in words, in order."""
+    faults: dict[int, str] = {}
+    try:
+        return list(_RECIPIENTS.validate_python(list(given)))
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            place, *_ = fault["loc"]
+            refusal = _refusal({**fault, "loc": ("recipients", *fault["loc"])})
+            field = (refusal.field or "").partition("].")[2]
+            faults.setdefault(int(place), f"{field}: {refusal.message}" if field else refusal.message)
+    valid = iter(_RECIPIENTS.validate_python([each for place, each in enumerate(given) if place not in faults]))
+    return [faults[place] if place in faults else next(valid) for place in range(len(given))]
+
+
+def _refusals(error: ValidationError) -> list[Refusal]:
+    return [_refusal(fault) for fault in error.errors(include_url=False, include_input=False, include_context=False)]
 
 
 def _refusal(fault: Any) -> Refusal:

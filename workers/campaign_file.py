@@ -1,8 +1,8 @@
-"""Parses a campaign's CSV file into orders of up to a thousand recipients, line by line.
+"""Parses a campaign's CSV file line by line: into rows, or into orders of up to a thousand recipients.
 
 The first line names the columns. One holds the numbers, `country` the country of national numbers, `correlation_id` the
 producer's own id; other columns that the text names are merge fields, ignoring case. A line that is malformed, or that
-would be refused, becomes a `LineFault`; the lines after it are read.
+would be refused, becomes a fault; the lines after it are read.
 """
 
 import itertools
@@ -14,9 +14,9 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pipeline.stages.admin.order_preview import Preview
+from schema.campaign import GivenRow
 from schema.order import Order
 from schema.order_reader import read
-from schema.value_class import value_class
 from workers.csv_reader import (
     NUMBER_COLUMNS,
     BrokenCsvFile,
@@ -28,7 +28,7 @@ from workers.csv_reader import (
     is_not_utf8,
 )
 
-__all__ = ["PORTION", "BrokenCsvFile", "FilePortion", "FileRow", "LineFault", "portions", "request_ids"]
+__all__ = ["PORTION", "BrokenCsvFile", "FilePortion", "LineFault", "portions", "request_ids", "table_rows"]
 
 #: recipients per order
 PORTION = 1000
@@ -43,14 +43,6 @@ _LOOSE = re.compile(r"\$\{([^{}$]*)\}")
 _NAMED = 12
 
 
-@value_class
-class FileRow:
-    """One recipient, in the form of an order's JSON."""
-
-    line: int
-    recipient: Mapping[str, Any]
-
-
 @dataclass(slots=True)
 class FilePortion:
     """Up to a thousand lines of the file: their order, and the faults of lines that were left out."""
@@ -63,6 +55,17 @@ class FilePortion:
     lines: int = 0
     #: the line of each of the order's recipients
     recipient_lines: list[int] = field(default_factory=list)
+
+
+def table_rows(
+    chunks: Iterable[bytes], text: str, shared: Mapping[str, str], *, column: str | None = None
+) -> Iterator[GivenRow]:
+    """Return the file's lines as rows, read as they are needed; BrokenCsvFile without usable header.
+
+    `chunks` are the file's bytes, cut anywhere; `shared`: merge fields of the text that are no columns; `column`: that
+    of the numbers.
+    """
+    return _Table(CsvReader(chunks), Preview(text), shared, column).rows(judged=False)
 
 
 def portions(
@@ -90,8 +93,8 @@ def portions(
         portion = list(itertools.islice(rows, PORTION))
         if not portion:
             return
-        faults = [each for each in portion if isinstance(each, LineFault)]
-        good = [each for each in portion if isinstance(each, FileRow)]
+        faults = [LineFault(each.line, each.fault) for each in portion if each.fault is not None]
+        good = [each for each in portion if each.fault is None]
         key = {"idempotency_key": f"{name}/{number}"} if name else {}
         made, unfit = _order({**common, **key}, good)
         faults = sorted(faults + unfit, key=lambda fault: fault.line)
@@ -157,10 +160,13 @@ class _Table:
                 words = "a merge field is letters, digits, _, - and . without blanks: rename the column and the field"
                 raise BrokenCsvFile(f"the text has ${{{name}}}: {words}")
 
-    def rows(self, *, judged: bool) -> Iterator[FileRow | LineFault]:
-        """Yield each line that is not blank, parsed."""
+    def rows(self, *, judged: bool) -> Iterator[GivenRow]:
+        """Yield each line that is not blank, parsed; `judged`: with a fault where it would be refused."""
         for record in self._reader.records(self._is_row):
-            yield record if isinstance(record, LineFault) else self._row(record, judged)
+            if isinstance(record, LineFault):
+                yield GivenRow(record.line, None, record.message)
+            else:
+                yield self._row(record, judged)
 
     def _is_row(self, cells: Sequence[str]) -> bool:
         return len(cells) >= self._width and sum(map(str.isdigit, cells[self._number])) > 6
@@ -175,26 +181,26 @@ class _Table:
             return country
         return None if country and "+" not in number else ""
 
-    def _row(self, record: CsvRecord, judged: bool) -> FileRow | LineFault:
+    def _row(self, record: CsvRecord, judged: bool) -> GivenRow:
         line, cells, width = record.line, record.cells, self._width
         given = len(cells) if len(cells) <= width or any(map(str.strip, cells[width:])) else width
         if given != width:
-            return LineFault(line, f"{given} cell{'s' * (given != 1)} where the header has {width}")
+            return GivenRow(line, None, f"{given} cell{'s' * (given != 1)} where the header has {width}")
         number = cells[self._number].strip()
         own = self._at(cells, self._correlation).strip()
         merge = {name: cells[place] for name, place in self._merge.items()}
         if any(map(is_not_utf8, (number, own, *merge.values()))):
-            return LineFault(line, "not UTF-8")
+            return GivenRow(line, None, "not UTF-8")
         if not number:
-            return LineFault(line, f"no number in column {self._header[self._number]!r}")
+            return GivenRow(line, None, f"no number in column {self._header[self._number]!r}")
         country = self._country_of(cells, number)
         if country is None:
             column = self._header[self._country or 0]
-            return LineFault(line, f"column {column!r}: write an ISO 3166 code, such as NG")
+            return GivenRow(line, None, f"column {column!r}: write an ISO 3166 code, such as NG")
         if judged and (words := self._preview.fault(number, country or None, {**self.shared, **merge})):
-            return LineFault(line, words)
+            return GivenRow(line, None, words)
         correlation = {"correlation_id": own} if own else {}
-        return FileRow(line, {"to": number, "merge": merge, **correlation, **({"country": country} if country else {})})
+        return GivenRow(line, {"to": number, "merge": merge, **correlation, **({"country": country} if country else {})})
 
     @staticmethod
     def _at(cells: Sequence[str], place: int | None) -> str:
@@ -204,7 +210,7 @@ class _Table:
 # Orders ---------------------------------------------------------------------------------------------------------
 
 
-def _order(common: Mapping[str, Any], rows: Sequence[FileRow]) -> tuple[Order | None, list[LineFault]]:
+def _order(common: Mapping[str, Any], rows: Sequence[GivenRow]) -> tuple[Order | None, list[LineFault]]:
     """Return the order of the valid rows, and a fault for each other row; BrokenCsvFile if none can be valid."""
     if not rows:
         return None, []

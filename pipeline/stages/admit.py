@@ -22,7 +22,7 @@ from pipeline.store.routing_snapshot import RouteChoice
 from schema.message import Admission, Draft, Refusal
 from schema.message_class import MessageClass
 from schema.order import Order, Recipient
-from schema.vocabulary import AccountState, Code, SenderState
+from schema.vocabulary import AccountState, Code
 
 #: maximum length of a rendered body, in characters
 MAX_BODY = 1600
@@ -156,15 +156,7 @@ def _faults_of_account(account: Account, order: Order) -> Iterator[Refusal]:
         yield Refusal(Code.ACCOUNT_SUSPENDED, f"the account {account.name!r} is {account.state}", "account")
     if account.sealed_orders and order.is_unsealed:
         yield Refusal(Code.UNAUTHENTICATED, "this account takes orders that are sealed with a producer key", "account")
-    if not senders.is_sender(order.sender):
-        words = "a sender is up to 11 letters, digits and blanks, or a number"
-        yield Refusal(Code.SENDER_INVALID, words, "sender")
-    elif order.sender not in account.senders:
-        yield Refusal(Code.SENDER_INVALID, f"{order.sender!r} is not registered on the account", "sender")
-    elif (state := account.senders[order.sender]) is not SenderState.APPROVED and not (
-        order.test and state is SenderState.PENDING
-    ):
-        yield Refusal(Code.SENDER_INVALID, f"{order.sender!r} is {state}, not approved", "sender")
+    yield from senders.faults(account.senders, order.sender, test=order.test)
 
 
 def _faults_of_window(rt: Runtime, order: Order, now: datetime) -> list[Refusal]:

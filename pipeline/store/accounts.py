@@ -103,6 +103,21 @@ def set_countries(conn: Connection, account: int, countries: Sequence[str]) -> N
     conn.exec_driver_sql(_SET_COUNTRIES, {"account": account, "countries": list(countries)})
 
 
+_FOUR_EYES = "SELECT four_eyes_above FROM accounts WHERE id = %(account)s"
+_SET_FOUR_EYES = "UPDATE accounts SET four_eyes_above = %(amount)s WHERE id = %(account)s"
+
+
+def four_eyes_above(conn: Connection, account: int) -> int | None:
+    """Return above which cost, in minor units, another actor than its creator approves a campaign; None: never."""
+    amount: int | None = conn.exec_driver_sql(_FOUR_EYES, {"account": account}).scalar_one()
+    return amount
+
+
+def set_four_eyes(conn: Connection, account: int, amount: int | None) -> None:
+    """Set above which cost, in minor units, another actor than its creator approves a campaign; None: never."""
+    conn.exec_driver_sql(_SET_FOUR_EYES, {"account": account, "amount": amount})
+
+
 _SENDER = """
 INSERT INTO sender_ids AS s (account_id, sender, state, reason, countries)
 VALUES (%(account)s, %(sender)s, %(state)s, %(reason)s, coalesce(%(countries)s::text[], '{}'))

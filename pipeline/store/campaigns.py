@@ -66,6 +66,18 @@ def share(conn: Connection, campaign: UUID) -> Campaign | None:
     return as_campaign(row) if row else None
 
 
+_LISTING = f"""
+{_SELECT} WHERE c.account_id = coalesce(%(account)s::int4, c.account_id) AND c.id < %(before)s
+ORDER BY c.id DESC LIMIT %(most)s
+"""
+
+
+def listing(conn: Connection, account: int | None, before: UUID, most: int) -> list[Campaign]:
+    """Return campaigns of an account (None: of all) that were created before an id, the latest first."""
+    params = {"account": account, "before": before, "most": most}
+    return [as_campaign(row) for row in conn.exec_driver_sql(_LISTING, params)]
+
+
 _INSERT = """
 WITH made AS (
     INSERT INTO campaigns ({columns}) VALUES ({values}) ON CONFLICT (account_id, name) DO NOTHING RETURNING id

@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Start everything on this machine; stop with Ctrl-C."),
     "demo": ("demo", "Send a few thousand messages through simulated carriers, on temporary servers; under a minute."),
     "send": ("send", "Send a text to one or more numbers."),
-    "campaign": ("campaign", "Send a text to everyone in a CSV file."),
+    "campaign": ("campaign", "Campaigns: create, check, approve, send a text to everyone in a file."),
     "show": ("show", "Show the history of a message, or the result of a request."),
     "explain": ("explain", "Explain the routing of a message, past or future."),
     "cancel": ("cancel", "Cancel scheduled messages."),

@@ -149,6 +149,12 @@ class RouteTable:
             found += (tier,) if isinstance(tier, str) else tier.order(ask.sender, ask.phone)
         return tuple(found)
 
+    def cost(self, ask: RouteQuery, carrier: str) -> tuple[int, str] | None:
+        """Return what a carrier charges per segment, in millionths of a currency; None: its route has no cost."""
+        routes = (line.route for line in self._way(ask).lines if line.route.carrier == carrier)
+        route = next(routes, None)
+        return (route.cost, route.currency) if route and route.cost is not None and route.currency else None
+
     def decide(self, ask: RouteQuery, tried: Collection[str] = ()) -> Decision:
         """Return the choice among carriers not tried before, and the result of each line."""
         way = self._way(ask)

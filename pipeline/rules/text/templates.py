@@ -38,6 +38,13 @@ def compile(text: str) -> Template:  # noqa: A001
     return Template(pieces=pieces, names=tuple(dict.fromkeys(pieces[1::2])))
 
 
+def spell(template: Template, given: Mapping[str, str]) -> dict[str, str]:
+    """Return fields for all recipients, renamed to the spelling in the text: names are compared without case."""
+    folded = {name.strip().casefold(): value for name, value in given.items()}
+    spelt = {name: given.get(name, folded.get(name.casefold())) for name in template.names}
+    return {**given, **{name: value for name, value in spelt.items() if value is not None}}
+
+
 def render(template: Template, shared: Mapping[str, str], own: Mapping[str, str]) -> str | Missing:
     """Fill in one recipient's fields, which override the shared ones; return the text, or what is missing."""
     return render_all(template, shared, [own])[0]

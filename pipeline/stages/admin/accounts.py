@@ -57,3 +57,15 @@ def subscribe(rt: Runtime, name: str, on: bool) -> None:
     """Start or stop writing the status changes of an account's messages to the table `events`; NotFound."""
     with rt.begin() as conn:
         accounts.subscribe(conn, accounts.named(conn, name).id, on)
+
+
+def set_four_eyes(rt: Runtime, name: str, amount: int | None) -> str:
+    """Require another approver than the creator for campaigns above a cost in minor units; None: not any more.
+
+    Returns the account's currency. InvalidInput, NotFound.
+    """
+    require(amount is None or 0 <= amount <= MOST_MONEY, "the cost is 0 or more minor units")
+    with rt.begin() as conn:
+        account = accounts.named(conn, name)
+        accounts.set_four_eyes(conn, account.id, amount)
+    return account.currency

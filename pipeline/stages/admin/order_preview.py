@@ -36,9 +36,7 @@ class Preview:
 
     def spell(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the common merge fields, renamed to the spelling in the text: names are compared without case."""
-        folded = {name.strip().casefold(): value for name, value in given.items()}
-        spelt = {name: given.get(name, folded.get(name.casefold())) for name in self.names}
-        return {**given, **{name: value for name, value in spelt.items() if value is not None}}
+        return templates.spell(self._template, given)
 
     def fault(self, number: str, country: str | None, fields: Mapping[str, str]) -> str | None:
         """Return why a recipient with these fields will be refused, as far as is known here; it quotes no values."""

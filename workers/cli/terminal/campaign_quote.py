@@ -1,29 +1,36 @@
-"""Formats the result of a campaign check: as text for people, and for JSON."""
+"""Formats the quote of a campaign: as text for people, and for JSON."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.stages.campaign_check import CampaignCheck
-from workers.campaign_file import LineFault
-from workers.cli.terminal.table_layout import pairs, table
+from pipeline.stages.campaigns.read_quote import QuotedCampaign
+from workers.cli.terminal.table_layout import moment, pairs, table
 
 #: lines of a table
 _MOST = 20
 
 
-def quote_summary(check: CampaignCheck, lines: int, faults: Sequence[LineFault]) -> dict[str, Any]:
-    """Return the result as JSON shows it; amounts are in minor units."""
-    quote = check.quote
+def quote_summary(quoted: QuotedCampaign) -> dict[str, Any]:
+    """Return a quote as JSON shows it; amounts are in minor units."""
+    campaign, quote = quoted.campaign, quoted.quote
     return {
-        "lines": lines,
+        "campaign": campaign.id,
+        "name": campaign.name,
+        "state": campaign.state,
+        "reason": campaign.reason,
+        "quoted_at": campaign.quoted_at,
+        "quote_until": campaign.quote_until,
+        "rows": quoted.rows,
         "recipients": quote.total.messages,
         "segments": quote.total.segments,
-        "currency": check.currency,
+        "currency": campaign.currency,
         "amount": quote.total.amount,
         "quota": quote.total.quota,
-        "lacking": check.lacking,
-        "seconds": check.seconds,
+        "money": quote.money,
+        "lacking": quote.lacking,
+        "carrier_cost": quote.carrier_cost,
+        "seconds": quote.seconds,
         "encodings": quote.by_encoding,
         "countries": quote.by_country,
         "carriers": quote.by_carrier,
@@ -32,42 +39,55 @@ def quote_summary(check: CampaignCheck, lines: int, faults: Sequence[LineFault])
         "foreign": quote.foreign,
         "saved_by_respelling": quote.saved_by_respelling,
         "refused": quote.refused,
-        "broken": faults,
+        "earlier": quote.earlier,
     }
 
 
-def quote_lines(check: CampaignCheck, lines: int, faults: Sequence[LineFault]) -> str:
-    """Return the result as paragraphs."""
-    return "\n\n".join(filter(None, (_sums(check, lines), *_tables(check), *_left_out(check, faults))))
+def quote_lines(quoted: QuotedCampaign) -> str:
+    """Return a quote as paragraphs."""
+    return "\n\n".join(filter(None, (_sums(quoted), *_tables(quoted), *_refused(quoted), *_warnings(quoted))))
 
 
-def _sums(check: CampaignCheck, lines: int) -> str:
-    quote = check.quote
+def _sums(quoted: QuotedCampaign) -> str:
+    campaign, quote = quoted.campaign, quoted.quote
     encodings = ", ".join(f"{each.segments:,} {encoding}" for encoding, each in sorted(quote.by_encoding.items()))
-    cost = check.spell(quote.total.amount) + (
+    cost = quoted.spell(quote.total.amount) + (
         f" and {quote.total.quota:,} segments of this month's quota" if quote.total.quota else ""
     )
-    lacks = f"; {check.spell(check.lacking)} are lacking" if check.lacking else ""
+    lacks = f"; {quoted.spell(quote.lacking)} are lacking" if quote.lacking else ""
+    seconds = quote.seconds
     return pairs(
         {
-            "recipients": f"{quote.total.messages:,} of {lines:,} lines",
+            "campaign": f"{campaign.name} ({campaign.id})",
+            "state": campaign.state + (f": {campaign.reason}" if campaign.reason else ""),
+            "recipients": f"{quote.total.messages:,} of {quoted.rows:,} rows",
             "segments": f"{quote.total.segments:,}" + (f" ({encodings})" if encodings else ""),
             "cost": cost,
-            "funds": f"{check.spell(check.money)}{lacks}",
-            "time": f"{_span(check.seconds)} at the carriers' rate limits" if check.seconds is not None else None,
+            "carriers' cost": _carrier_cost(quoted),
+            "funds": f"{quoted.spell(quote.money)}{lacks}",
+            "time": f"{_span(seconds)} at the limits of carriers and campaign" if seconds is not None else None,
             "quiet hours": f"{quote.deferred:,} are put off to their end" if quote.deferred else None,
-            "repeated": f"{quote.repeated.messages:,} numbers are in an earlier line too{_lines(quote.repeated.lines)}"
+            "repeated": f"{quote.repeated.messages:,} rows have an earlier one's number{_lines(quote.repeated.lines)}"
             if quote.repeated.messages
             else None,
+            "valid until": moment(campaign.quote_until) if campaign.quote_until else None,
         }
     )
 
 
-def _tables(check: CampaignCheck) -> Iterator[str]:
-    quote = check.quote
+def _carrier_cost(quoted: QuotedCampaign) -> str | None:
+    cost = quoted.quote.carrier_cost
+    known = [f"{amount / 1e6:,.2f} {currency}" for currency, amount in sorted(cost.amounts.items())]
+    if not known:
+        return None
+    return ", ".join(known) + (f"; not known for {cost.unknown:,} segments" if cost.unknown else "")
+
+
+def _tables(quoted: QuotedCampaign) -> Iterator[str]:
+    quote = quoted.quote
     countries = sorted(quote.by_country.items(), key=lambda item: -item[1].segments)
     rows = [
-        (country or "no country (+800, +88)", each.messages, each.segments, check.spell(each.amount))
+        (country or "no country (+800, +88)", each.messages, each.segments, quoted.spell(each.amount))
         for country, each in countries[:_MOST]
     ]
     if rows:
@@ -76,15 +96,15 @@ def _tables(check: CampaignCheck) -> Iterator[str]:
     if carriers:
         yield table(["carrier", "messages", "segments"], carriers)
     if quote.foreign:
-        yield _foreign(check)
+        yield _foreign(quoted)
 
 
-def _foreign(check: CampaignCheck) -> str:
+def _foreign(quoted: QuotedCampaign) -> str:
     rows = [
         (char if char.isprintable() else "", f"U+{ord(char):04X}", unicodedata.name(char, ""), each.messages, each.line)
-        for char, each in sorted(check.quote.foreign.items(), key=lambda item: -item[1].messages)
+        for char, each in sorted(quoted.quote.foreign.items(), key=lambda item: -item[1].messages)
     ]
-    saved = check.quote.saved_by_respelling
+    saved = quoted.quote.saved_by_respelling
     return (
         "Sent as UCS-2 because of characters outside GSM-7:\n"
         + table(["", "code point", "name", "messages", "first line"], rows)
@@ -92,16 +112,25 @@ def _foreign(check: CampaignCheck) -> str:
     )
 
 
-def _left_out(check: CampaignCheck, faults: Sequence[LineFault]) -> Iterator[str]:
+def _refused(quoted: QuotedCampaign) -> Iterator[str]:
     refused = [
-        (str(code), each.messages, ", ".join(map(str, each.lines)))
-        for code, each in sorted(check.quote.refused.items())
+        (verdict, each.messages, ", ".join(map(str, each.lines)))
+        for verdict, each in sorted(quoted.quote.refused.items())
     ]
     if refused:
-        yield table(["refused", "recipients", "first lines"], refused)
-    if faults:
-        listed = "\n".join(f"line {fault.line}: {fault.message}" for fault in faults[:_MOST])
-        yield f"{len(faults):,} malformed lines:\n{listed}{_more(faults)}"
+        yield table(["not sent", "rows", "first lines"], refused)
+
+
+def _warnings(quoted: QuotedCampaign) -> Iterator[str]:
+    for each in quoted.quote.earlier:
+        day = each.at[:10]
+        if each.sample:
+            yield (
+                f"Warning: {each.share:.0%} of a sample of {each.sample:,} numbers got campaign {each.name!r}, "
+                f"started on {day}."
+            )
+        else:
+            yield f"Warning: the same recipients were sent campaign {each.name!r}, started on {day}."
 
 
 def _more(rows: Sequence[object]) -> str:

@@ -1,4 +1,4 @@
-"""Parameter types of the command line: date-times, merge fields, countries, JSON objects, rates."""
+"""Parameter types of the command line: date-times, merge fields, countries, JSON objects, rates, amounts."""
 
 import json
 import re
@@ -138,3 +138,17 @@ class Pace(click.ParamType[float]):
         if not pace > 0:
             self.fail(f"{value!r} is not a rate: write segments per second, such as 100 or 0.5, or none for no limit")
         return pace
+
+
+class AmountOrOff(click.ParamType[int]):
+    """An amount in minor units, or `off`."""
+
+    name = "amount|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the amount, -1 for `off`; a usage error says how to write it."""
+        if value == "off":
+            return -1
+        if not (isinstance(value, int) or str(value).isdecimal()):
+            self.fail(f"{value!r} is not an amount: write minor units, such as 500000, or off")
+        return int(value)

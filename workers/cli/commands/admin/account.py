@@ -3,12 +3,13 @@
 import click
 
 from pipeline.stages.admin import compliance
-from pipeline.stages.admin.accounts import create_account, list_accounts, set_account_state
+from pipeline.stages.admin.accounts import create_account, list_accounts, set_account_state, set_four_eyes
 from pipeline.stages.admin.accounts import subscribe as subscribe_account
 from pipeline.stages.admin.sender_registration import set_sender
 from pipeline.stages.admin.wallets import top_up
 from schema.vocabulary import AccountState, SenderState
 from workers.cli.terminal.opened import opened
+from workers.cli.terminal.parameters import AmountOrOff
 from workers.cli.terminal.table_layout import as_json, table
 
 
@@ -100,3 +101,21 @@ def allow(name: str, countries: str) -> None:
     with opened() as rt:
         compliance.allow(rt, name, wanted)
     click.echo(f"account {name} may send to {', '.join(wanted) or 'every country'}")
+
+
+@account.command("four-eyes")
+@click.argument("name")
+@click.argument("amount", type=AmountOrOff())
+def four_eyes(name: str, amount: int) -> None:
+    """Have campaigns of the account NAME that cost more than AMOUNT approved by another person than their creator.
+
+    AMOUNT is in minor units; 0: any cost. off: the creator's approval suffices again. A person is a user of the
+    operating system or an API key; a name given by --as is none.
+    """
+    wanted = None if amount < 0 else amount
+    with opened() as rt:
+        currency = set_four_eyes(rt, name, wanted)
+    if wanted is None:
+        click.echo(f"account {name}: the creator of a campaign may approve it, whatever it costs")
+    else:
+        click.echo(f"account {name}: campaigns above {wanted:,} minor units of {currency} need a second person")

@@ -1,0 +1,122 @@
+"""Approve a campaign's quote: what it binds, until when, and by whom."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from pipeline.errors import Conflict, InvalidInput
+from pipeline.runtime import acting
+from pipeline.stages.admin.accounts import set_four_eyes
+from pipeline.stages.admin.prices import set_price
+from pipeline.stages.campaigns.approve import approve
+from pipeline.stages.campaigns.check_rows import start_check
+from schema.actor import Actor
+from schema.campaign import Campaign
+from schema.vocabulary import ActorKind
+from tests.campaigns import checked, draft, now, rows_of
+from tests.world import World
+
+
+@contextmanager
+def acts_as(kind: ActorKind, name: str, claimed: str | None = None) -> Iterator[None]:
+    """Have an actor make the changes of a block."""
+    before = acting.set(Actor(kind, name, "here", "campaign approve", claimed))
+    try:
+        yield
+    finally:
+        acting.reset(before)
+
+
+def quoted(world: World, name: str = "spring") -> Campaign:
+    """Return a quoted campaign of two recipients, 800 minor units, that the user ada created."""
+    with acts_as(ActorKind.OS_USER, "ada"):
+        return checked(world, draft(world, rows_of("+2348012345678", "+2348012345679"), name))
+
+
+def test_an_approved_quote_is_the_most_that_the_campaign_costs(world: World) -> None:
+    made = quoted(world)
+
+    with pytest.raises(Conflict, match=r"costs 8.00 NGN, more than 7.99 NGN"):
+        approve(world.rt, made.id, max_cost=799)
+    assert now(world, made).state == "quoted"
+    approved = approve(world.rt, made.id, max_cost=800)
+
+    assert (approved.state, approved.max_cost, approved.approved_by) == ("approved", 800, "system:postroad")
+    with pytest.raises(Conflict, match="is approved: it must be checked before"):
+        approve(world.rt, made.id)
+    start_check(world.rt, made.id)
+    again = now(world, made)
+    assert (again.state, again.max_cost, again.approved_by, again.quote) == ("checking", None, None, None)
+    with pytest.raises(Conflict, match="draft: it must be checked"):
+        approve(world.rt, draft(world, (), "draft").id)
+
+
+CHANGES = {
+    "text": "UPDATE campaigns SET body = 'Hi ${name}'",
+    "field": """UPDATE campaigns SET merge = '{"x": "y"}'""",
+    "schedule": "UPDATE campaigns SET send_at = now() + interval '1 hour'",
+    "limit": "UPDATE campaigns SET per_hour = 7",
+    "sender": "UPDATE campaigns SET sender = 'OTHER'",
+    "recipients": "UPDATE campaign_progress SET digest = '\\x00'",
+}
+
+
+def test_a_quote_does_not_hold_once_what_it_was_made_of_has_changed(world: World) -> None:
+    for name, change in CHANGES.items():
+        made = quoted(world, name)
+        where = "campaign_id" if "progress" in change else "id"
+        world.run(f"{change} WHERE {where} = %(id)s", id=made.id)
+        with pytest.raises(Conflict, match="have changed since its quote: check it again"):
+            approve(world.rt, made.id)
+        assert now(world, made).state == "stale"
+    made = quoted(world)
+    set_price(world.rt, "*", None, 500, "acme")
+    with pytest.raises(Conflict, match="the prices have changed"):
+        approve(world.rt, made.id)
+    assert approve(world.rt, checked(world, made).id).max_cost == 1000
+
+
+def test_a_quote_is_valid_for_a_day(world: World) -> None:
+    made = quoted(world)
+    assert made.quoted_at and made.quote_until == made.quoted_at + timedelta(days=1)
+    world.run("UPDATE campaigns SET quote_until = now() - interval '1 second'")
+
+    with pytest.raises(Conflict, match="its quote is too old: check it again"):
+        approve(world.rt, made.id)
+
+    assert (now(world, made).state, now(world, made).reason) == ("stale", "its quote is too old")
+
+
+def test_above_an_amount_another_authenticated_actor_than_the_creator_approves(world: World) -> None:
+    made = quoted(world)
+    set_four_eyes(world.rt, "acme", 799)
+    refused = [
+        (ActorKind.OS_USER, "ada", None, "its creator, os_user:ada, cannot approve"),
+        (ActorKind.OS_USER, "ada", "ben", "its creator, os_user:ada, cannot approve"),
+        # what another claims may only tell against him
+        (ActorKind.OS_USER, "root", "ada", "its creator, os_user:ada, cannot approve"),
+        (ActorKind.SYSTEM, "postroad", None, "an operating-system user or an API key must approve"),
+        (ActorKind.DATABASE, "ben", None, "an operating-system user or an API key must approve"),
+    ]
+
+    for kind, name, claimed, words in refused:
+        with acts_as(kind, name, claimed), pytest.raises(Conflict, match=words):
+            approve(world.rt, made.id)
+    with pytest.raises(Conflict, match=r"requires a second person above 7\.99 NGN"):
+        approve(world.rt, made.id)
+    assert now(world, made).state == "quoted"
+    with acts_as(ActorKind.API_KEY, "7"):
+        assert approve(world.rt, made.id).approved_by == "api_key:7"
+
+
+def test_up_to_the_amount_the_creator_may_approve(world: World) -> None:
+    set_four_eyes(world.rt, "acme", 800)
+    with acts_as(ActorKind.OS_USER, "ada"):
+        assert approve(world.rt, quoted(world).id).approved_by == "os_user:ada"
+    set_four_eyes(world.rt, "acme", None)
+    with pytest.raises(InvalidInput, match="0 or more"):
+        set_four_eyes(world.rt, "acme", -1)
+    log = "SELECT before, after FROM audit_log WHERE subject_table = 'accounts' AND after ? 'four_eyes_above'"
+    assert len(world.rows(log)) == 2

@@ -1,0 +1,208 @@
+"""`postroad campaign create`, `load`, `check`, `quote`, `preview`, `approve`, `list`, `status`, `errors`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.stages.admin.compliance import opt_out
+from pipeline.stages.admin.prices import set_price
+from schema.order_reader import read
+from tests.workers.cli.conftest import Shell
+from tests.workers.conftest import Site
+from tests.world import World
+
+CREATE = ("campaign", "create", "--account", "acme", "--from", "ACME")
+OF = ("--account", "acme")
+
+
+def people(folder: Path, *lines: str, name: str = "people.csv") -> Path:
+    file = folder / name
+    file.write_text("\n".join(["to,name", *lines]) + "\n")
+    return file
+
+
+def created(shell: Shell, *arguments: object, name: str = "spring", code: int = 0) -> dict[str, Any]:
+    said = shell(*CREATE, *arguments, "--name", name, "--json")
+    assert said.code == code, said.err
+    quote: dict[str, Any] = json.loads(said.out)
+    return quote
+
+
+def test_a_campaign_is_created_loaded_checked_and_quoted_in_one_command(
+    shell: Shell, world: World, tmp_path: Path
+) -> None:
+    set_price(world.rt, "GB", None, 700, "acme")
+    shell("carrier", "set", "alpha", "--segments-per-second", "2")
+    file = people(tmp_path, "+2348012345678,Ada", "+2348012345679,Łukasz", "+447400123456,Eve")
+    text = "“Hello” ${name} – " + "x" * 80
+
+    quote = created(shell, file, "--text", text)
+
+    assert (quote["state"], quote["rows"], quote["recipients"], quote["segments"]) == ("quoted", 3, 3, 6)
+    assert (quote["currency"], quote["amount"], quote["lacking"]) == ("NGN", 2 * 2 * 400 + 2 * 700, 0)
+    assert quote["countries"]["GB"] == {"messages": 1, "segments": 2, "amount": 1400, "quota": 0}
+    assert quote["encodings"]["UCS2"]["messages"] == 3
+    # respelt texts are GSM-7 of one segment; one keeps its Ł
+    assert (quote["foreign"]["Ł"], quote["saved_by_respelling"]) == ({"messages": 1, "line": 3}, 2)
+    assert quote["seconds"] == 3.0
+    said = shell("campaign", "quote", "spring", *OF)
+    assert said.code == 0
+    for words in ("3 of 3 rows", "30.00 NGN", "LEFT DOUBLE QUOTATION MARK", "2 segments fewer", "3 s at the limits"):
+        assert words in said.out
+    for table in ("requests", "messages", "batches"):
+        assert world.rows(f"SELECT count(*) FROM {table}") == [0]
+
+
+def test_rows_that_are_not_sent_are_listed_with_their_lines(shell: Shell, world: World, tmp_path: Path) -> None:
+    opt_out(world.rt, "acme", "+2348012345679")
+    lines = ["+2348012345678,Ada", "+2348012345679,Ben", "=1+1,Eve", "+447911123456", "+2348012345678,Ada again"]
+    world.run("UPDATE wallets SET balance = 300")
+
+    quote = created(shell, people(tmp_path, *lines), "--text", "Hello ${name}", code=1)
+
+    assert (quote["rows"], quote["recipients"], quote["lacking"]) == (5, 1, 100)
+    refused = {"opted_out": [3], "phone_invalid": [4], "malformed": [5], "duplicate": [6]}
+    assert {verdict: each["lines"] for verdict, each in quote["refused"].items()} == refused
+    assert "1.00 NGN are lacking" in shell("campaign", "quote", "spring", *OF).out
+    said = shell("campaign", "errors", "spring", *OF).out.splitlines()
+    assert said == [
+        "line,verdict,fault,phone,correlation_id",
+        "3,opted_out,the recipient opted out,+2348*******79,",
+        said[2],
+        "5,malformed,1 cell where the header has 2,,",
+        "6,duplicate,line 2 has the same number,+2348*******78,",
+    ]
+    # no spreadsheet takes a cell for a formula
+    assert said[2].startswith("4,phone_invalid,") and ",****," in said[2]
+    revealed = shell("campaign", "errors", "spring", *OF, "--numbers").out
+    assert ",'=1+1," in revealed and ",+2348012345679," in revealed
+    [first, *_] = shell("campaign", "errors", "spring", *OF, "--json").out.splitlines()
+    assert json.loads(first)["verdict"] == "opted_out"
+
+
+def test_json_lines_are_loaded_and_a_broken_one_becomes_a_row(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = tmp_path / "people.ndjson"
+    file.write_bytes(
+        b'\xef\xbb\xbf{"to": "+2348012345678", "merge": {"name": "Ada"}, "correlation_id": "a-1"}\r\n\n'
+        b'{"to": "08012345679", "country": "NG", "merge": {"name": "Ben"}}\n{"to"\n[1]\n\xff\n{"to": "+44", "x": 1}'
+    )
+
+    quote = created(shell, file, "--text", "Hello ${name}", code=1)
+
+    assert (quote["rows"], quote["recipients"]) == (6, 2)
+    assert quote["refused"]["malformed"]["lines"] == [4, 5, 6, 7]
+    rows = world.rows("SELECT line, correlation_id, fault FROM campaign_rows ORDER BY line")
+    assert rows[0] == (1, "a-1", None)
+    assert rows[2] == (4, None, "not JSON: Expecting ':' delimiter at character 6")
+    assert rows[4] == (6, None, "not UTF-8")
+    broken = people(tmp_path, "+2348012345678,Ada")
+    said = shell(*CREATE, broken, "--format", "ndjson", "--text", "x", "--name", "other")
+    assert (said.code, "line 1: not JSON" in said.err) == (2, True)
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    assert "the file is empty" in shell(*CREATE, empty, "--text", "x", "--name", "other").err
+    assert world.rows("SELECT name FROM campaigns") == ["spring"]
+
+
+def test_an_interrupted_load_goes_on_and_another_file_is_refused(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = people(tmp_path, "+2348012345678,Ada", "+2348012345679,Ben")
+    said = shell(*CREATE, people(tmp_path, "+2348012345678,Ada", name="half.csv"), "--text", "x", "--name", "a", "--no-check")
+    assert (said.code, said.out) == (0, "campaign a: 1 rows loaded; 0 of them cannot be sent\n")
+
+    again = shell("campaign", "load", "a", file, *OF)
+    other = shell("campaign", "load", "a", people(tmp_path, "+447400123456,Eve", name="other.csv"), *OF)
+    taken = shell(*CREATE, file, "--text", "x", "--name", "a")
+
+    assert again.out == "campaign a: 1 rows loaded, 1 were loaded before; 0 of them cannot be sent\n"
+    assert (other.code, "line 2 differs from what was loaded before" in other.err) == (1, True)
+    assert (taken.code, "`postroad campaign load a FILE`" in taken.err) == (1, True)
+    assert shell("campaign", "check", "a", *OF).code == 0
+    assert "draft" not in shell("campaign", "list").out
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "code"),
+    [
+        (["--text", "Hello", "--from", "OTHER"], "sender: 'OTHER' is not registered", 2),
+        (["--text", "Hello", "--account", "none"], "there is no account 'none'", 1),
+        (["--text", "Hello ${city}"], "no column has this name", 2),
+        (["--text", "Hello", "--from", "x" * 30], "sender: String should have at most 20", 2),
+        (["--template", "none"], "no template 'none'", 1),
+        ([], "--text", 2),
+    ],
+)
+def test_what_is_wrong_with_the_whole_campaign_is_an_error_and_nothing_is_created(
+    shell: Shell, world: World, tmp_path: Path, options: list[str], words: str, code: int
+) -> None:
+    said = shell(*CREATE, people(tmp_path, "+2348012345678,Ada"), "--name", "spring", *options)
+
+    assert (said.code, words in said.err) == (code, True), said.err
+    assert world.rows("SELECT count(*) FROM campaigns") == [0]
+
+
+def test_a_quoted_campaign_is_approved_by_name_or_id_once_its_price_is_within_the_limit(
+    shell: Shell, world: World, tmp_path: Path
+) -> None:
+    quote = created(shell, people(tmp_path, "+2348012345678,Ada"), "--text", "Hello")
+
+    assert shell("account", "four-eyes", "acme", "x").code == 2
+    assert "need a second person" in shell("account", "four-eyes", "acme", "399").out
+    above = shell("campaign", "approve", "spring", *OF, "--max-cost", "399")
+    alone = shell("--as", "somebody", "campaign", "approve", "spring", *OF)
+    shell("account", "four-eyes", "acme", "off")
+    said = shell("campaign", "approve", quote["campaign"], "--json")
+
+    assert (above.code, "costs 4.00 NGN, more than 3.99 NGN" in above.err) == (1, True)
+    assert (alone.code, "its creator" in alone.err) == (1, True)
+    assert (said.code, json.loads(said.out)["max_cost"]) == (0, 400)
+    [shown] = json.loads(shell("campaign", "list", "--json").out)
+    assert (shown["name"], shown["state"]) == ("spring", "approved")
+    assert shell("campaign", "status", "nothing", *OF).code == 1
+    status = shell("campaign", "status", "spring", *OF)
+    assert "costs at most" in status.out and "os_user:" in status.out
+    counts = json.loads(shell("campaign", "status", "spring", *OF, "--json").out)["counts"]
+    assert (counts["rows"], counts["pending"]) == (1, 1)
+
+
+def test_a_row_is_previewed_as_its_recipient_reads_it(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = people(tmp_path, "+2348012345678,Zoë", "nix,Ben", "+447911123456")
+    created(shell, file, "--text", "Hello ${name} of ${place}", "--field", "PLACE=Łódź", code=1)
+
+    good, bad, broken, absent = (shell("campaign", "preview", "spring", line, *OF) for line in (2, 3, 4, 9))
+
+    assert good.code == 0
+    for words in ("Hello Zoë of Łódź", "UCS2, 1 segments", "alpha", "4.00 NGN", "+2348*******78 (NG)"):
+        assert words in good.out
+    assert (bad.code, "phone_invalid: not a phone number" in bad.out) == (1, True)
+    assert (broken.code, "line 4 of campaign 'spring' is malformed" in broken.err) == (1, True)
+    assert (absent.code, "no row of line 9" in absent.err) == (1, True)
+    assert json.loads(shell("campaign", "preview", "spring", 2, *OF, "--json").out)["amount"] == 400
+
+
+def test_a_row_is_sent_to_a_number_of_one_s_own_as_an_ordinary_order(
+    bare_shell: Shell, quiet: Site, tmp_path: Path
+) -> None:
+    url = quiet.rt.settings.database_url.get_secret_value()
+    bare_shell.set(DATABASE_URL=url, BROKER_URL=quiet.broker_url)
+    created(bare_shell, people(tmp_path, "+2348012345678,Zoë"), "--text", "Hello ${name}")
+
+    said = bare_shell("campaign", "preview", "spring", 2, *OF, "--send-to", "+447400123456")
+
+    assert said.code == 0, said.err
+    [(_, body)] = quiet.waiting("ingest")
+    order = read(body[0][0])
+    assert not isinstance(order, list)
+    [recipient] = order.recipients
+    assert (recipient.to, recipient.merge, order.body) == ("+447400123456", {"name": "Zoë"}, "Hello ${name}")
+    assert order.message_class == "bulk"
+
+
+def test_a_file_of_more_lines_than_a_portion_is_checked_in_full(shell: Shell, world: World, tmp_path: Path) -> None:
+    world.run("UPDATE wallets SET balance = 4500 * 400")
+    file = people(tmp_path, *(f"+2348012{place:06},x" for place in range(4500)))
+
+    quote = created(shell, file, "--text", "Hello")
+
+    assert (quote["recipients"], quote["amount"], quote["lacking"]) == (4500, 1_800_000, 0)

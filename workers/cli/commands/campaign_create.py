@@ -1,0 +1,191 @@
+"""`postroad campaign create`, `load`: defines a campaign and loads its recipients from a file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from pipeline.errors import AlreadyExists
+from pipeline.runtime import Runtime
+from pipeline.stages.admin.order_preview import template_text
+from pipeline.stages.campaigns.create import create as create_campaign
+from schema.campaign import Campaign, CampaignDefinition, GivenRow
+from schema.order_reader import read_definition
+from schema.vocabulary import DuplicatePolicy
+from workers.campaign_file import table_rows
+from workers.campaign_loading import LoadedFile, load_file
+from workers.cli.commands.campaign_quotes import check_and_show
+from workers.cli.commands.send import check_sender
+from workers.cli.terminal.campaign_options import (
+    COLUMN,
+    FILE,
+    JSON,
+    file_lines,
+    found_campaign,
+    require_one_text,
+    with_campaign,
+    with_content,
+)
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import as_json, progress
+from workers.json_lines import json_rows
+
+#: bytes of the file read at once
+_BLOCK = 1 << 16
+
+_FORMAT = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["csv", "ndjson"]),
+    help="The file's format; ndjson where its name ends in .ndjson or .jsonl, else csv.",
+)
+_EPILOG = """
+\b
+Example, people.csv:
+  to,name,day
+  +2348031234567,Ada,Monday
+  +447400123456,Ben,Tuesday
+postroad campaign create people.csv --name spring --text 'Hello ${name}, see you on ${day}.'
+postroad campaign approve spring
+"""
+
+
+@click.command(epilog=_EPILOG)
+@with_content
+@click.option("--name", required=True, help="The campaign's name, unique on the account.")
+@click.option(
+    "--duplicates",
+    type=click.Choice([each.value for each in DuplicatePolicy]),
+    default=DuplicatePolicy.DROP.value,
+    show_default=True,
+    help="Rows whose number an earlier row has: leave them out, send them too, or let the check fail.",
+)
+@click.option("--per-hour", type=click.IntRange(1), help="Most recipients per hour.")
+@click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second.")
+@click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first.")
+@click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary; 300 if not given.")
+@click.option("--max-failed", type=click.FloatRange(0, 1, min_open=True), help="Pause above this share of failures.")
+@click.option("--max-undelivered", type=click.FloatRange(0, 1, min_open=True), help="The same of undelivered ones.")
+@click.option("--max-opted-out", type=click.FloatRange(0, 1, min_open=True), help="The same of opt-outs.")
+@click.option("--min-sample", type=click.IntRange(1), help="Messages before a share counts; 50 if not given.")
+@_FORMAT
+@click.option("--no-check", is_flag=True, help="Load the recipients only; `postroad campaign check` prices them.")
+@JSON
+def create(
+    file: Path, column: str | None, format_: str | None, no_check: bool, json_: bool, **given: Any
+) -> int:
+    """Create a campaign, load its recipients from FILE, check them and print the quote; - reads stdin.
+
+    FILE is CSV in UTF-8 as for `send`, or JSON lines: {"to": "+234…", "country"?: "NG", "correlation_id"?: "…",
+    "merge"?: {"name": "Ada"}}. A malformed line, or one with an invalid number, becomes a row that is not sent:
+    `postroad campaign errors` lists them. Nothing is sent or charged before `approve` and `start`.
+
+    Exit codes: 0 quoted, all rows would be sent; 1 some would not, the money does not suffice, the check failed, or the
+    name is taken; 2 the file or an option is invalid; 3 the database is unreachable.
+    """
+    require_one_text(given)
+    definition = _definition(given)
+    with opened() as rt, _blocks(file) as content:
+        text = definition.body or template_text(rt, definition.account, definition.template or "")
+        rows = _rows(file, content, format_, text, definition.merge, column)
+        try:
+            made = create_campaign(rt, definition)
+        except AlreadyExists as error:
+            again = f"`postroad campaign load {definition.name} FILE` loads its recipients"
+            raise AlreadyExists(f"{str(error).partition(':')[0]}: {again}; or take another name") from None
+        done = _load(rt, made, rows, file)
+        return _finish(rt, made, done, json_, check=not no_check)
+
+
+@click.command()
+@with_campaign
+@FILE
+@COLUMN
+@_FORMAT
+@JSON
+def load(name: str, account: str | None, file: Path, column: str | None, format_: str | None, json_: bool) -> int:
+    """Load the recipients of the campaign NAME from FILE, or go on where an interrupted load ended.
+
+    What is loaded already is compared, and not loaded again; a file with other lines is refused, with the line that
+    differs. A quote is void once further rows are loaded: check the campaign again.
+
+    Exit codes: 0 loaded; 1 some rows are malformed or their number is invalid, or the file differs; 2 the file or an
+    option is invalid; 3 the database is unreachable.
+    """
+    with opened() as rt, _blocks(file) as content:
+        found = found_campaign(rt, name, account)
+        rows = _rows(file, content, format_, found.body, found.merge, column)
+        return _finish(rt, found, _load(rt, found, rows, file), json_, check=False)
+
+
+def _definition(given: dict[str, Any]) -> CampaignDefinition:
+    """Return the definition that the options make; a usage error names every invalid one."""
+    gates = {
+        "failed": given["max_failed"],
+        "undelivered": given["max_undelivered"],
+        "opted_out": given["max_opted_out"],
+        "min_sample": given["min_sample"],
+    }
+    wanted = {
+        "account": given["account"],
+        "name": given["name"],
+        "sender": check_sender(given["account"], given["sender"]),
+        "body": given["text"],
+        "template": given["template"],
+        "merge": dict(given["fields"]),
+        "country": given["country"],
+        "class": given["class_"],
+        "test": given["test"],
+        "gates": {name: value for name, value in gates.items() if value is not None},
+    }
+    as_they_are = ("send_at", "valid_until", "duplicates", "per_hour", "segments_per_second", "canary", "canary_soak")
+    wanted |= {name: given[name] for name in as_they_are}
+    found = read_definition({name: value for name, value in wanted.items() if value is not None})
+    if isinstance(found, CampaignDefinition):
+        return found
+    words = (f"{each.field}: {each.message}" if each.field else each.message for each in found[:20])
+    raise click.UsageError("the campaign is invalid:\n" + "\n".join(f"  {each}" for each in words))
+
+
+@contextmanager
+def _blocks(file: Path) -> Iterator[Iterator[bytes]]:
+    content: BinaryIO
+    with click.open_file(str(file), "rb") as content:
+        yield iter(lambda: content.read(_BLOCK), b"")
+
+
+def _rows(
+    file: Path,
+    content: Iterator[bytes],
+    format_: str | None,
+    text: str,
+    shared: Any,
+    column: str | None,
+) -> Iterator[GivenRow]:
+    if format_ == "ndjson" or (format_ is None and file.suffix.lower() in (".ndjson", ".jsonl")):
+        return json_rows(content)
+    return table_rows(content, text, shared, column=column)
+
+
+def _load(rt: Runtime, campaign: Campaign, rows: Iterator[GivenRow], file: Path) -> LoadedFile:
+    with progress(file_lines(file), "loading ") as bar:
+        return load_file(rt, campaign.id, rows, seen=bar.update)
+
+
+def _finish(rt: Runtime, campaign: Campaign, done: LoadedFile, json_: bool, *, check: bool) -> int:
+    """Report what was loaded, then check; return the exit code."""
+    for line, words in done.faults:
+        click.echo(f"line {line}: {words}", err=True)
+    if done.faulty > len(done.faults):
+        more = done.faulty - len(done.faults)
+        click.echo(f"… and {more:,} more rows that cannot be sent: `postroad campaign errors {campaign.name}`", err=True)
+    if check:
+        return check_and_show(rt, campaign, json_=json_)
+    if json_:
+        click.echo(as_json({"campaign": campaign.id, "rows": done.rows, "new": done.new, "faulty": done.faulty}))
+    else:
+        known = f", {done.rows - done.new:,} were loaded before" if done.new < done.rows else ""
+        click.echo(f"campaign {campaign.name}: {done.new:,} rows loaded{known}; {done.faulty:,} of them cannot be sent")
+    return 1 if done.faulty else 0

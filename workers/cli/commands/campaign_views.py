@@ -1,0 +1,143 @@
+"""`postroad campaign list`, `status`, `errors`: shows campaigns, one campaign, and its rows that are not sent."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import click
+
+from pipeline.stages.campaigns.find import progress as progress_of
+from pipeline.stages.campaigns.list_campaigns import list_campaigns
+from pipeline.stages.campaigns.read_quote import spell
+from pipeline.stages.campaigns.unsent_rows import unsent_rows
+from schema.campaign import Campaign, CampaignProgress
+from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
+from workers.cli.terminal.masking import masked
+from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import as_json, pairs, table
+
+#: lines that are written at once
+_LINES = 1000
+_ERRORS = ("line", "verdict", "fault", "phone", "correlation_id")
+
+
+@click.command("list")
+@click.option("--account", envvar="POSTROAD_ACCOUNT", help="Only of this account.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@JSON
+def list_(account: str | None, limit: int, json_: bool) -> None:
+    """List campaigns with their state, the latest first."""
+    with opened() as rt:
+        found = list_campaigns(rt, account, limit)
+    if json_:
+        click.echo(as_json([_as_json(each) for each in found]))
+        return
+    rows = [
+        (each.name, each.account, each.state, each.reason, each.created_at, each.started_at, each.id) for each in found
+    ]
+    click.echo(table(["campaign", "account", "state", "reason", "created", "started", "id"], rows))
+
+
+@click.command()
+@with_campaign
+@JSON
+def status(name: str, account: str | None, json_: bool) -> None:
+    """Show the definition, the state and the counts of the campaign NAME."""
+    with opened() as rt:
+        found = found_campaign(rt, name, account)
+        counts = progress_of(rt, found.id)
+    if json_:
+        click.echo(as_json({**_as_json(found), "counts": _counts(counts)}))
+        return
+    click.echo(_definition(found))
+    click.echo("\n" + table(["rows", "count"], list(_counts(counts).items())))
+
+
+@click.command()
+@with_campaign
+@click.option("--numbers", is_flag=True, help="Show numbers unmasked.")
+@JSON
+def errors(name: str, account: str | None, numbers: bool, json_: bool) -> None:
+    """Print the rows of the campaign NAME that are not sent, as CSV: line, verdict, what is wrong, number.
+
+    With --json a JSON object a line.
+    """
+    with opened() as rt:
+        rows = unsent_rows(rt, found_campaign(rt, name, account).id)
+        shown = rows if numbers else ({**row, "phone": masked(row["phone"])} for row in rows)
+        for text in _json_lines(shown) if json_ else _csv_lines(shown):
+            click.echo(text, nl=False)
+
+
+def _csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield rows as CSV, header first, many lines at once."""
+    lines = iter(rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_ERRORS)
+    while True:
+        portion = list(islice(lines, _LINES))
+        writer.writerows([_cell(row[word]) for word in _ERRORS] for row in portion)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+        if not portion:
+            return
+
+
+def _cell(value: object) -> str:
+    """Return a value as a cell that no spreadsheet takes for a formula; a number's plus stays."""
+    text = "" if value is None else str(value)
+    is_formula = text[:1] in "=-@\t\r" and text != ""
+    return f"'{text}" if is_formula or (text[:1] == "+" and not text[1:].replace("*", "").isdigit()) else text
+
+
+def _json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        yield json.dumps({word: row[word] for word in _ERRORS}, ensure_ascii=False) + "\n"
+
+
+def _as_json(campaign: Campaign) -> dict[str, Any]:
+    shown = asdict(campaign)
+    digest = shown.pop("quote_hash")
+    return {**shown, "quote_hash": digest.hex() if digest else None}
+
+
+def _counts(counts: CampaignProgress) -> dict[str, int]:
+    words = ("rows", "skipped", "sent", "left_out", "pending", "checked_line", "expanded_line", "segments", "amount")
+    return {word: getattr(counts, word) for word in words}
+
+
+def _definition(campaign: Campaign) -> str:
+    return pairs(
+        {
+            "campaign": f"{campaign.name} ({campaign.id})",
+            "account": campaign.account + (", test" if campaign.test else ""),
+            "state": campaign.state + (f": {campaign.reason}" if campaign.reason else ""),
+            "from": campaign.sender,
+            "class": campaign.message_class,
+            "text": campaign.body,
+            "template": campaign.template,
+            "fields": [f"{name}={value}" for name, value in campaign.merge.items()],
+            "country": campaign.country,
+            "not before": campaign.send_at,
+            "not after": campaign.valid_until,
+            "duplicates": campaign.duplicates,
+            "per hour": campaign.per_hour,
+            "segments/s": campaign.segments_per_second,
+            "canary": f"{campaign.canary:,}, then {campaign.canary_soak} s" if campaign.canary else None,
+            "gates": [f"{name} {value}" for name, value in campaign.gates.items()],
+            "costs at most": spell(campaign.max_cost, campaign) if campaign.max_cost is not None else None,
+            "created": f"{campaign.created_at:%Y-%m-%d %H:%M:%S}Z by {campaign.created_by}",
+            "approved": f"{campaign.approved_at:%Y-%m-%d %H:%M:%S}Z by {campaign.approved_by}"
+            if campaign.approved_at
+            else None,
+            "quote valid until": campaign.quote_until,
+            "started": campaign.started_at,
+            "ended": campaign.ended_at,
+        }
+    )
