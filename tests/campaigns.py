@@ -59,5 +59,5 @@ def quote_of(campaign: Campaign) -> Quote:
 
 def verdicts(world: World, campaign: Campaign) -> dict[int, str | None]:
     """Return line → verdict of each row."""
-    query = "SELECT line, verdict FROM campaign_rows WHERE campaign_id = %(id)s"
+    query = "SELECT line, verdict FROM campaign_rows WHERE campaign_id = %(id)s ORDER BY line"
     return dict(world.rows(query, id=campaign.id))

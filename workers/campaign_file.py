@@ -199,8 +199,12 @@ class _Table:
             return GivenRow(line, None, f"column {column!r}: write an ISO 3166 code, such as NG")
         if judged and (words := self._preview.fault(number, country or None, {**self.shared, **merge})):
             return GivenRow(line, None, words)
-        correlation = {"correlation_id": own} if own else {}
-        return GivenRow(line, {"to": number, "merge": merge, **correlation, **({"country": country} if country else {})})
+        recipient: dict[str, Any] = {"to": number, "merge": merge}
+        if own:
+            recipient["correlation_id"] = own
+        if country:
+            recipient["country"] = country
+        return GivenRow(line, recipient)
 
     @staticmethod
     def _at(cells: Sequence[str], place: int | None) -> str:

@@ -113,7 +113,9 @@ _DROP_REPEATED = f"""
 UPDATE campaign_rows AS r SET verdict = 'duplicate', fault = 'line ' || earlier || ' has the same number'
 FROM ({_REPEATED}) AS w WHERE r.campaign_id = %(campaign)s AND r.line = w.line
 """
-_COUNT_REPEATED = f"SELECT count(*) AS rows, (array_agg(line ORDER BY line))[:%(most)s] AS lines FROM ({_REPEATED}) AS w"
+_COUNT_REPEATED = f"""
+SELECT count(*) AS rows, (array_agg(line ORDER BY line))[:%(most)s] AS lines FROM ({_REPEATED}) AS w
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,14 @@ JOIN campaign_progress AS p ON p.campaign_id = c.id
 WHERE c.started_at IS NOT NULL AND p.sent > 0
 ORDER BY c.id DESC
 """
-# one look-up by the primary key for each place: the row at that line, or the next one
+# one look-up by the primary key for each step: the row at that line, or the next one
 _NUMBERS = """
 SELECT DISTINCT phone
 FROM (SELECT min(line) AS low, max(line) AS high FROM campaign_rows WHERE campaign_id = %(campaign)s) AS b
-CROSS JOIN generate_series(0, %(sample)s::int8 - 1) AS place
+CROSS JOIN generate_series(0, %(sample)s::int8 - 1) AS step
 CROSS JOIN LATERAL (
     SELECT phone, verdict FROM campaign_rows
-    WHERE campaign_id = %(campaign)s AND line >= b.low + (b.high - b.low)::int8 * place / %(sample)s
+    WHERE campaign_id = %(campaign)s AND line >= b.low + (b.high - b.low + 1)::int8 * step / %(sample)s
     ORDER BY line LIMIT 1
 ) AS r
 WHERE verdict IS NULL

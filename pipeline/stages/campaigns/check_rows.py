@@ -232,17 +232,16 @@ def _price(
     quote.refuse(admission.refusals, lines)
     if not checked.campaign.test:
         _add_carrier_cost(checked.campaign, known.routes, loads, charges, quote)
-    refused = [(lines[each.index], str(each.code), each.message) for each in admission.refusals if each.index is not None]
-    return refused + list(_unpriced(loads, charges, lines))
+    refused = [(each.index, str(each.code), each.message) for each in admission.refusals if each.index is not None]
+    unpriced = _unpriced(loads, charges)
+    return [(lines[index], verdict, fault) for index, verdict, fault in (*refused, *unpriced)]
 
 
-def _unpriced(
-    loads: Sequence[PackedBatch], charges: Sequence[Sequence[Charge]], lines: Sequence[int]
-) -> Iterator[tuple[int, str, str]]:
+def _unpriced(loads: Sequence[PackedBatch], charges: Sequence[Sequence[Charge]]) -> Iterator[tuple[int, str, str]]:
     for load, own in zip(loads, charges, strict=True):
         for (_, draft), charge in zip(load.members, own, strict=True):
             if charge.refusal:
-                yield lines[draft.index], str(charge.refusal), f"there is no price for {draft.country or 'the number'}"
+                yield draft.index, str(charge.refusal), f"there is no price for {draft.country or 'the number'}"
 
 
 def _add_carrier_cost(

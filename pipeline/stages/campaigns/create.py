@@ -28,8 +28,8 @@ CHANGEABLE = EDITABLE | {CampaignState.APPROVED}
 def create(rt: Runtime, definition: CampaignDefinition) -> Campaign:
     """Store a campaign without recipients; return it.
 
-    Of a template its present text is campaign. InvalidInput names each invalid field; NotFound: there is no such account or
-    template; AlreadyExists: the account has a campaign of this name.
+    Of a template its present text is kept. InvalidInput names each invalid field; NotFound: there is no such account
+    or template; AlreadyExists: the account has a campaign of this name.
     """
     id_ = rt.new_ids()
     with rt.begin() as conn:

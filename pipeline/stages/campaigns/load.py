@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import pairwise
 from uuid import UUID
 
 from pipeline.errors import Conflict, NotFound, require
@@ -26,7 +27,7 @@ _LAST_LINE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class LoadResult:
+class LoadedPortion:
     """What became of a portion of rows."""
 
     #: rows that were stored now
@@ -37,7 +38,7 @@ class LoadResult:
     faults: Sequence[tuple[int, str]] = field(default_factory=list)
 
 
-def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadResult:
+def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadedPortion:
     """Store up to `PORTION` rows of a campaign, their lines ascending; those that are stored already are left as is.
 
     A line that is malformed, or whose number is invalid, becomes a row that is not sent. A quote is void then.
@@ -46,9 +47,9 @@ def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadResult:
     """
     require(len(rows) <= PORTION, f"at most {PORTION:,} rows are loaded at once")
     if not rows:
-        return LoadResult(0, 0)
+        return LoadedPortion(0, 0)
     lines = [row.line for row in rows]
-    ascending = all(before < after for before, after in zip(lines, lines[1:], strict=False))
+    ascending = all(before < after for before, after in pairwise(lines))
     require(ascending and lines[0] > 0 and lines[-1] <= _LAST_LINE, "line numbers must ascend, from 1")
     with rt.begin() as conn:
         found = campaigns.lock(conn, campaign)
@@ -62,11 +63,11 @@ def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadResult:
         if new:
             _store(rt, conn, found, progress, new)
     faults = [(row.line, row.fault) for row in read if row.fault is not None]
-    return LoadResult(len(new), len(read) - len(new), faults)
+    return LoadedPortion(len(new), len(read) - len(new), faults)
 
 
-def load_page(rt: Runtime, campaign: UUID, page: int, recipients: Sequence[object]) -> LoadResult:
-    """Store a page of recipients, in the form of an order's JSON; `page` counts from 1, and pages may come in any order.
+def load_page(rt: Runtime, campaign: UUID, page: int, recipients: Sequence[object]) -> LoadedPortion:
+    """Store a page of recipients, in the form of an order's JSON; `page` counts from 1, in any order.
 
     The same page again changes nothing; errors as of `load`. Recipient number n (from 0) of a page is line
     `(page - 1) * PORTION + n + 1`.
@@ -137,6 +138,4 @@ def _normalised(campaign: Campaign, line: int, recipient: Recipient) -> LoadedRo
         number = phone.e164
     elif not (campaign.test and recipient.to in SANDBOX_NUMBERS):
         verdict, fault = str(Code.PHONE_INVALID), phones.phone_fault(recipient.to, region)
-    return LoadedRow(
-        line, number, recipient.country, recipient.correlation_id, recipient.merge or None, verdict, fault
-    )
+    return LoadedRow(line, number, recipient.country, recipient.correlation_id, recipient.merge or None, verdict, fault)

@@ -43,7 +43,7 @@ def test_the_text_of_a_template_is_copied_when_the_campaign_is_created(world: Wo
     assert (made.body, made.template) == ("Ride for ${name}", "ride")
     assert change(world.rt, made.id, {"per_hour": 5}).body == "Ride for ${name}"
     assert change(world.rt, made.id, {"template": "ride"}).body == "Another text"
-    with pytest.raises(NotFound, match="template: .* no template 'none'"):
+    with pytest.raises(NotFound, match=r"template: .* no template 'none'"):
         create(world.rt, definition("b", template="none"))
     with pytest.raises(InvalidInput, match=r"template: 'go' is written with \{\{.name\}\}"):
         create(world.rt, definition("b", template="go"))
@@ -63,7 +63,7 @@ def test_what_no_order_may_have_is_refused_by_its_field(world: World) -> None:
     with pytest.raises(NotFound, match="no account 'none'"):
         create(world.rt, definition(account="none"))
     set_account_state(world.rt, "acme", AccountState.SUSPENDED)
-    with pytest.raises(InvalidInput, match="^account: the account 'acme' is suspended$"):
+    with pytest.raises(InvalidInput, match=r"^account: the account 'acme' is suspended$"):
         create(world.rt, definition())
 
 

@@ -1,6 +1,6 @@
 """Check a campaign: verdicts by line, the quote, and that it goes on where a killed check ended."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -65,7 +65,7 @@ def test_rows_that_would_not_be_sent_get_a_verdict_and_the_others_a_price(world:
 
 
 def test_a_quote_says_what_the_messages_then_cost(world: World) -> None:
-    grant(world.rt, "acme", 3, "test", date.today())
+    grant(world.rt, "acme", 3, "test", world.rt.now().date())
     numbers = [f"+23480123456{place:02}" for place in range(10)]
     rows = [GivenRow(line, {"to": to, "merge": {"name": "Zoë ☺"}}) for line, to in enumerate(numbers, 2)]
     text = "Hello ${name} “" + "x" * 60
@@ -105,7 +105,8 @@ def test_lacking_money_the_time_at_the_limits_carrier_costs_and_quiet_hours_are_
 
 
 @pytest.mark.parametrize(
-    ("policy", "state", "sent", "repeated"), [("drop", "quoted", 2, 0), ("keep", "quoted", 4, 2), ("refuse", "failed", 0, 0)]
+    ("policy", "state", "sent", "repeated"),
+    [("drop", "quoted", 2, 0), ("keep", "quoted", 4, 2), ("refuse", "failed", 0, 0)],
 )
 def test_repeated_numbers_are_dropped_kept_or_refused(
     world: World, policy: str, state: str, sent: int, repeated: int
@@ -216,7 +217,8 @@ def test_the_same_recipients_and_overlapping_ones_are_warned_of(world: World) ->
     for each in (first, second):  # as if they were sent
         world.run("UPDATE campaigns SET started_at = now() WHERE id = %(id)s", id=each.id)
         world.run("UPDATE campaign_progress SET sent = 20 WHERE campaign_id = %(id)s", id=each.id)
-        world.run("UPDATE campaign_rows SET request_id = gen_random_uuid(), place = 1 WHERE campaign_id = %(id)s", id=each.id)
+        sent = "UPDATE campaign_rows SET request_id = gen_random_uuid(), place = 1 WHERE campaign_id = %(id)s"
+        world.run(sent, id=each.id)
 
     quote = quote_of(checked(world, draft(world, rows_of(*numbers), "third")))
 
@@ -240,5 +242,6 @@ def test_the_hours_for_which_a_quote_is_valid_are_a_setting(world: World) -> Non
     assert Settings(campaign_quote_hours=2).campaign_quote_hours == 2
     made = checked(world, draft(world, rows_of("+2348012345678")))
 
-    assert made.quoted_at and made.quote_until
+    assert made.quoted_at
+    assert made.quote_until
     assert made.quote_until - made.quoted_at == timedelta(hours=24)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -16,6 +16,7 @@ from schema.order_reader import read_definition
 from schema.vocabulary import DuplicatePolicy
 from workers.campaign_file import table_rows
 from workers.campaign_loading import LoadedFile, load_file
+from workers.cli.commands.campaign_exclude import exclude_audiences, read_audiences, with_exclusions
 from workers.cli.commands.campaign_quotes import check_and_show
 from workers.cli.commands.send import check_sender
 from workers.cli.terminal.campaign_options import (
@@ -71,11 +72,10 @@ postroad campaign approve spring
 @click.option("--max-opted-out", type=click.FloatRange(0, 1, min_open=True), help="The same of opt-outs.")
 @click.option("--min-sample", type=click.IntRange(1), help="Messages before a share counts; 50 if not given.")
 @_FORMAT
+@with_exclusions
 @click.option("--no-check", is_flag=True, help="Load the recipients only; `postroad campaign check` prices them.")
 @JSON
-def create(
-    file: Path, column: str | None, format_: str | None, no_check: bool, json_: bool, **given: Any
-) -> int:
+def create(file: Path, column: str | None, format_: str | None, no_check: bool, json_: bool, **given: Any) -> int:
     """Create a campaign, load its recipients from FILE, check them and print the quote; - reads stdin.
 
     FILE is CSV in UTF-8 as for `send`, or JSON lines: {"to": "+234…", "country"?: "NG", "correlation_id"?: "…",
@@ -88,6 +88,7 @@ def create(
     require_one_text(given)
     definition = _definition(given)
     with opened() as rt, _blocks(file) as content:
+        audiences = read_audiences(rt, definition.account, given)
         text = definition.body or template_text(rt, definition.account, definition.template or "")
         rows = _rows(file, content, format_, text, definition.merge, column)
         try:
@@ -96,6 +97,7 @@ def create(
             again = f"`postroad campaign load {definition.name} FILE` loads its recipients"
             raise AlreadyExists(f"{str(error).partition(':')[0]}: {again}; or take another name") from None
         done = _load(rt, made, rows, file)
+        exclude_audiences(rt, made, audiences)
         return _finish(rt, made, done, json_, check=not no_check)
 
 
@@ -151,7 +153,6 @@ def _definition(given: dict[str, Any]) -> CampaignDefinition:
 
 @contextmanager
 def _blocks(file: Path) -> Iterator[Iterator[bytes]]:
-    content: BinaryIO
     with click.open_file(str(file), "rb") as content:
         yield iter(lambda: content.read(_BLOCK), b"")
 
@@ -179,8 +180,8 @@ def _finish(rt: Runtime, campaign: Campaign, done: LoadedFile, json_: bool, *, c
     for line, words in done.faults:
         click.echo(f"line {line}: {words}", err=True)
     if done.faulty > len(done.faults):
-        more = done.faulty - len(done.faults)
-        click.echo(f"… and {more:,} more rows that cannot be sent: `postroad campaign errors {campaign.name}`", err=True)
+        more = f"… and {done.faulty - len(done.faults):,} more rows that cannot be sent"
+        click.echo(f"{more}: `postroad campaign errors {campaign.name}` lists them", err=True)
     if check:
         return check_and_show(rt, campaign, json_=json_)
     if json_:

@@ -10,7 +10,8 @@ from workers.cli.terminal.masking import all_masked
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Country
 from workers.cli.terminal.table_layout import as_json, table
-from workers.csv_reader import NUMBER_COLUMNS, CsvReader, LineFault, fold
+from workers.csv_reader import LineFault
+from workers.number_file import read_numbers
 
 #: bytes of a file read at once, and the most errors listed
 _BLOCK, _REPORTED = 1 << 16, 20
@@ -94,7 +95,7 @@ def import_(file: BinaryIO, account: str | None, sender: str, country: str | Non
 
     Lines without a valid number are listed and skipped; exits with 1 if there are any.
     """
-    found, faults = _numbers(file)
+    found, faults = read_numbers(iter(lambda: file.read(_BLOCK), b""))
     with opened() as rt:
         new, known, unread = compliance.import_opt_outs(rt, account, [number for _, number in found], sender, country)
     lines = [line for line, _ in found]
@@ -105,22 +106,3 @@ def import_(file: BinaryIO, account: str | None, sender: str, country: str | Non
         click.echo(f"… and {len(faults) - _REPORTED:,} more lines without a valid number", err=True)
     click.echo(f"{new:,} new, {known:,} known or duplicates, {len(faults):,} invalid")
     return 1 if faults else 0
-
-
-def _looks_like_a_number(cell: str) -> bool:
-    return sum(map(str.isdigit, cell)) > 6
-
-
-def _numbers(file: BinaryIO) -> tuple[list[tuple[int, str]], list[LineFault]]:
-    """Return (line, number) of each valid line, and the errors of the others."""
-    reader = CsvReader(iter(lambda: file.read(_BLOCK), b""))
-    header = reader.read_header(lambda cells: any(fold(each) in NUMBER_COLUMNS for each in cells))
-    place = next(place for place, each in enumerate(header) if fold(each) in NUMBER_COLUMNS) if header else 0
-    found: list[tuple[int, str]] = []
-    faults: list[LineFault] = []
-    for record in reader.records(lambda cells: bool(cells[place:]) and _looks_like_a_number(cells[place])):
-        if isinstance(record, LineFault):
-            faults.append(record)
-        elif place < len(record.cells) and (number := record.cells[place].strip()):
-            found.append((record.line, number))
-    return found, faults

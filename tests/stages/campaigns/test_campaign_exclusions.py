@@ -1,0 +1,92 @@
+"""Audiences that are left out of a campaign: numbers, recipients of another campaign, those it reached."""
+
+from uuid import UUID
+
+import pytest
+
+from pipeline.errors import Conflict, InvalidInput, NotFound
+from pipeline.stages.campaigns.check_rows import start_check
+from pipeline.stages.campaigns.exclude import exclude_numbers, exclude_reached, exclude_recipients
+from schema.campaign import Campaign, GivenRow
+from tests.campaigns import checked, counts, draft, now, rows_of, verdicts
+from tests.world import World, message_ids
+
+NUMBERS = [f"+23480123456{place:02}" for place in range(5)]
+
+
+def sent(world: World, *numbers: str, name: str = "earlier") -> tuple[Campaign, list[UUID]]:
+    """Return a campaign whose rows became the messages of one request, with their ids."""
+    made = draft(world, rows_of(*numbers), name)
+    answer = world.send(*numbers)
+    for place, line in enumerate(range(2, 2 + len(numbers))):
+        world.run(
+            """
+            UPDATE campaign_rows SET request_id = %(request)s, place = %(place)s
+            WHERE campaign_id = %(id)s AND line = %(line)s
+            """,
+            request=answer.request,
+            place=place,
+            id=made.id,
+            line=line,
+        )
+    return made, message_ids(answer)
+
+
+def test_numbers_that_are_left_out_stay_so_at_each_check(world: World) -> None:
+    made = draft(world, [*rows_of(*NUMBERS, "nix", NUMBERS[0]), GivenRow(9, None, "malformed")], country="NG")
+    checked(world, made)
+
+    left_out, invalid = exclude_numbers(world.rt, made.id, ["0801 234 5600", NUMBERS[1], "?", "+447400123456"])
+    stale, skipped = now(world, made), counts(world, made).skipped
+    found = checked(world, made)
+
+    assert (left_out, invalid, stale.state, skipped) == (3, 1, "stale", 5)
+    assert found.state == "quoted"
+    assert verdicts(world, made) == {
+        2: "excluded",
+        3: "excluded",
+        4: None,
+        5: None,
+        6: None,
+        7: "phone_invalid",
+        8: "excluded",
+        9: "malformed",
+    }
+    assert counts(world, made).skipped == 5
+    assert exclude_numbers(world.rt, made.id, NUMBERS[:2]) == (0, 0)
+    assert now(world, made).state == "quoted"
+
+
+def test_recipients_of_another_campaign_are_left_out(world: World) -> None:
+    other, _ = sent(world, *NUMBERS[:2])
+    unsent = draft(world, rows_of(*NUMBERS), "unsent")
+    made = draft(world, rows_of(*NUMBERS), "later")
+
+    assert exclude_recipients(world.rt, made.id, unsent.id) == 0
+    assert exclude_recipients(world.rt, made.id, other.id) == 2
+    assert list(verdicts(world, made).values()) == ["excluded", "excluded", None, None, None]
+    assert world.rows("SELECT DISTINCT fault FROM campaign_rows WHERE verdict = 'excluded'") == [
+        "campaign 'earlier' went to its number"
+    ]
+
+
+@pytest.mark.unsound("a message is delivered without a receipt")
+def test_only_those_that_another_campaign_did_not_reach_are_left(world: World) -> None:
+    other, [first, second, _] = sent(world, *NUMBERS[:3])
+    world.run("UPDATE messages SET status = 'delivered', final_at = now() WHERE id = ANY(%(ids)s)", ids=[first])
+    made = draft(world, rows_of(*NUMBERS), "again")
+
+    assert exclude_reached(world.rt, made.id, other.id) == 3
+    assert world.status(second) == "sent"
+    assert list(verdicts(world, made).values()) == ["excluded", None, None, "excluded", "excluded"]
+
+
+def test_nothing_is_left_out_of_a_campaign_that_is_checked_or_by_one_of_another_account(world: World) -> None:
+    made = draft(world, rows_of(*NUMBERS))
+    with pytest.raises(InvalidInput, match="its own recipients"):
+        exclude_recipients(world.rt, made.id, made.id)
+    with pytest.raises(NotFound, match="has no campaign"):
+        exclude_reached(world.rt, made.id, world.rt.new_ids())
+    start_check(world.rt, made.id)
+    with pytest.raises(Conflict, match="is checking: no recipients can be left out"):
+        exclude_numbers(world.rt, made.id, NUMBERS)
