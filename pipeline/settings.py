@@ -141,6 +141,8 @@ class Settings(BaseSettings):
     audit_log_days: int = Field(default=3653, ge=1)
     #: hours for which the quote of a campaign may be approved
     campaign_quote_hours: float = Field(default=24, gt=0)
+    #: days for which messages are counted by minute; sums by day are kept
+    count_minutes_days: int = Field(default=8, ge=1)
     #: days an idempotency key is kept
     idempotency_days: int = Field(default=7, ge=1)
     #: whether to refuse numbers in ranges unknown to libphonenumber (its metadata lags behind new ranges)

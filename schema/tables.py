@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema import audit_tables, campaign_tables, money_tables
+from schema import audit_tables, campaign_tables, count_tables, money_tables
 from schema.columns import NOW as _NOW
 from schema.columns import instant as _instant
 from schema.columns import metadata
@@ -55,7 +55,7 @@ from schema.vocabulary import (
     Syntax,
 )
 
-__all__ = ["audit_tables", "campaign_tables", "metadata", "money_tables"]
+__all__ = ["audit_tables", "campaign_tables", "count_tables", "metadata", "money_tables"]
 
 # Accounts -----------------------------------------------------------------------------------------------------
 

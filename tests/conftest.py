@@ -18,7 +18,7 @@ from tests.world import World
 from workers.lab.embedded import development
 
 #: the audit's invariants of messages, their money and their attempts
-OF_MESSAGES = {"I3 messages", "I3 states", "I4", "I4 again", "I4 elsewhere", "I6", "I7"}
+OF_MESSAGES = {"I3 messages", "I3 states", "I3 counts", "I4", "I4 again", "I4 elsewhere", "I6", "I7"}
 
 # no deadline per example: the machine may be busy
 hypothesis.settings.register_profile("house", deadline=None)

@@ -21,6 +21,7 @@ def _every(seconds: float, task: str) -> PeriodicTask:
 SCHEDULE: dict[str, PeriodicTask] = {
     "promote": _every(1, "sms.promote"),
     "settle": _every(1, "sms.settle"),
+    "fold": _every(5, "sms.fold"),
     "sweep": _every(5, "sms.sweep"),
     "resend": _every(2, "sms.resend"),
     "inbound": _every(2, "sms.inbound"),

@@ -79,6 +79,12 @@ def settle_receipts() -> None:
     wiring.settle_receipts(runtime())
 
 
+@app.task(name="sms.fold")
+def fold_changes() -> None:
+    """Fold the counted status changes into their sums by minute and by day."""
+    wiring.fold_changes(runtime())
+
+
 @app.task(name="sms.resend")
 def resend_lost() -> None:
     """Resend messages that carriers lost, or may have lost."""

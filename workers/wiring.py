@@ -28,6 +28,8 @@ from pipeline.stages.api.verification import open_challenges
 from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.carrier_placement import placement
 from pipeline.stages.deliver import deliver, recover
+from pipeline.stages.fold_counts import PORTION as FOLDED_AT_ONCE
+from pipeline.stages.fold_counts import fold_counts
 from pipeline.stages.heartbeat import tick
 from pipeline.stages.ingest import ingest
 from pipeline.stages.poison_orders import POISON, count_redelivery
@@ -210,6 +212,13 @@ def settle_receipts(rt: Runtime) -> None:
     """Apply receipts that could not be applied on arrival."""
     for _ in range(_ROUNDS):
         if settle(rt) < SETTLED_AT_ONCE:
+            break
+
+
+def fold_changes(rt: Runtime) -> None:
+    """Fold the counted status changes into their sums."""
+    for _ in range(_ROUNDS):
+        if fold_counts(rt) < FOLDED_AT_ONCE:
             break
 
 

@@ -13,6 +13,7 @@ from pipeline.store import (
     message_parts,
     partitions,
     requests,
+    status_counts,
 )
 from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
 from pipeline.store.consent import inbound
@@ -43,6 +44,7 @@ def maintain(rt: Runtime) -> list[str]:
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
         audit_log.prune(conn, rt.now() - timedelta(days=rt.settings.audit_log_days))
+        status_counts.prune(conn, rt.now() - timedelta(days=rt.settings.count_minutes_days))
         inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))
         today = rt.now().date()
         return partitions.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))

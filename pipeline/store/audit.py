@@ -119,6 +119,31 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "I3 counts",
+        "the counted status changes of each account add up to its messages by status, and to what it was charged",
+        """
+        WITH counted AS (
+            SELECT account_id, before, status, messages, revenue FROM status_counts_by_day
+            UNION ALL SELECT account_id, before, status, messages, revenue FROM status_changes
+        ), sums AS (
+            SELECT account_id, status, sum(messages) AS messages FROM (
+                SELECT account_id, status, messages FROM counted
+                UNION ALL SELECT account_id, before, -messages FROM counted WHERE before <> ''
+            ) AS moves GROUP BY account_id, status
+        ), found AS (
+            SELECT account_id, coalesce(status, 'queued') AS status, count(*) AS messages FROM messages
+            WHERE status IS NOT NULL OR encoding IS NOT NULL GROUP BY 1, 2
+        )
+        SELECT (SELECT count(*) FROM sums FULL JOIN found USING (account_id, status)
+                WHERE coalesce(sums.messages, 0) <> coalesce(found.messages, 0))
+             + (SELECT count(*)
+                FROM (SELECT account_id, sum(revenue) AS revenue FROM counted GROUP BY account_id) AS c
+                FULL JOIN (SELECT account_id, sum(amount) AS amount FROM messages WHERE money = 'captured'
+                           GROUP BY account_id) AS m USING (account_id)
+                WHERE coalesce(revenue, 0) <> coalesce(amount, 0))
+        """,
+    ),
+    Invariant(
         "I4",
         "a sent message has one accepted or unknown attempt; every later one is a deliberate resend",
         f"""

@@ -1,6 +1,7 @@
 """Status and money transitions of messages: guarded set-based UPDATEs.
 
-Only `pipeline.transitions` calls them; it also moves the ledger and writes the events. When a message with a one-time
+Only `pipeline.transitions` calls them; it also moves the ledger and writes the events. Each statement that changes a
+status or earns money also counts it (`status_counts`). When a message with a one-time
 password reaches a final status, its body is replaced by asterisks of the same length.
 """
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from pipeline.rules.lifecycle import REVOKE, Move, billed
 from pipeline.store import messages
 from pipeline.store.bulk_copy import copy
+from pipeline.store.status_counts import appending
 from pipeline.store.wallet_ledger import Moved
 from schema.message import Charge
 from schema.value_class import value_class
@@ -58,6 +60,7 @@ _HOLDS_A_CODE = "(SELECT class = 'otp' FROM batches WHERE id = {message}.batch_i
 _REDACTED = "repeat('*', length({message}.body))"
 
 _CHARGE = f"""
+WITH moved AS (
 UPDATE messages AS m
 SET encoding = c.encoding, segments = c.segments, amount = c.amount, quota = c.quota, money = c.money,
     status = c.status, error_code = c.error_code, final_at = c.final_at,
@@ -67,6 +70,9 @@ FROM unnest(%(ids)b::uuid[], %(encoding)b::text[], %(segments)b::int2[], %(amoun
             %(money)b::text[], %(status)b::text[], %(error_code)b::text[], %(final_at)b::timestamptz[])
      AS c (id, encoding, segments, amount, quota, money, status, error_code, final_at)
 WHERE m.id = c.id AND m.id BETWEEN %(first)s AND %(last)s AND m.status IS NULL
+RETURNING m.account_id, m.batch_id, m.country, m.segments, m.amount, m.money, m.status
+)
+{appending("moved", before="''", status="coalesce(status, 'queued')")}
 """
 
 
@@ -76,7 +82,7 @@ def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge], at:
         return
     columns = map(list, zip(*(_paid(each, at) for each in charges), strict=True))
     params = dict(zip(_BILLED, columns, strict=True))
-    conn.exec_driver_sql(_CHARGE, params | {"ids": ids, "first": min(ids), "last": max(ids)})
+    conn.exec_driver_sql(_CHARGE, params | {"ids": ids, "first": min(ids), "last": max(ids), "at": at})
 
 
 _MOVE = f"""
@@ -89,8 +95,8 @@ WITH moved AS (
         final_at = CASE WHEN %(status)s <> 'sent' THEN %(at)s::timestamptz END,
         money = CASE WHEN money = 'held' THEN %(money)s END
     WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NULL
-    RETURNING id, account_id, batch_id, amount, quota, money
-)
+    RETURNING id, account_id, batch_id, country, encoding, segments, amount, quota, money
+), counted AS ({appending("moved", before="CASE WHEN encoding IS NULL THEN '' ELSE 'queued' END", status="%(status)s")})
 SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
 FROM moved WHERE money = %(money)s AND money <> 'held' GROUP BY account_id, batch_id
 """
@@ -117,22 +123,22 @@ def move(conn: Connection, ids: Sequence[UUID], by: Move, at: datetime, code: Co
     return [Moved(*row) for row in rows]
 
 
-_MOVE_MONEY = """
+_MOVE_MONEY = f"""
 WITH moved AS (
     UPDATE messages SET money = %(money)s
     WHERE id = ANY(%(ids)b) AND status = 'sent' AND money = 'held'
-    RETURNING id, account_id, batch_id, amount, quota
-)
+    RETURNING id, account_id, batch_id, country, amount, quota, money
+), counted AS ({appending("(SELECT * FROM moved WHERE money = 'captured') AS earned", before="'sent'", status="'sent'", counts=False)})
 SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
 FROM moved GROUP BY account_id, batch_id
 """
 
 
-def move_money(conn: Connection, ids: Sequence[UUID], by: Move) -> list[Moved]:
+def move_money(conn: Connection, ids: Sequence[UUID], by: Move, at: datetime) -> list[Moved]:
     """Move the money of sent messages that was still held for an unknown attempt; return what moved, by batch."""
     if not ids:
         return []
-    params = {"ids": list(ids), "money": str(by.money[Money.HELD])}
+    params = {"ids": list(ids), "money": str(by.money[Money.HELD]), "at": at}
     return [Moved(*row) for row in conn.exec_driver_sql(_MOVE_MONEY, params)]
 
 
@@ -145,12 +151,17 @@ class Ended:
     listens: bool
 
 
+#: what is earned by it, `move_money` has counted
+_UNPAID = "(SELECT account_id, batch_id, country, segments, 0 AS amount, NULL AS money FROM moved) AS ended"
 _END = f"""
-UPDATE messages AS m
-SET status = %(status)s, error_code = %(code)s, final_at = %(at)s,
-    body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")} ELSE m.body END
-WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
-RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens
+WITH moved AS (
+    UPDATE messages AS m
+    SET status = %(status)s, error_code = %(code)s, final_at = %(at)s,
+        body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")} ELSE m.body END
+    WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
+    RETURNING m.id, m.account_id, m.batch_id, m.country, m.segments
+), counted AS ({appending(_UNPAID, before="'sent'", status="%(status)s")})
+SELECT id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens FROM moved
 """
 
 
@@ -162,11 +173,15 @@ def end(conn: Connection, ids: Sequence[UUID], by: Move, at: datetime, code: Cod
 
 
 _REVOKE = f"""
-UPDATE messages AS m SET status = '{REVOKE.after}', error_code = NULL, final_at = %(at)s
-WHERE m.id = ANY(%(ids)b) AND m.status = '{REVOKE.before}'
-  AND m.error_code IN ({", ".join(f"'{code}'" for code in sorted(REVOKE.revokes))})
-  AND EXISTS (SELECT FROM provider_attempts AS a WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
-RETURNING m.id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens
+WITH moved AS (
+    UPDATE messages AS m SET status = '{REVOKE.after}', error_code = NULL, final_at = %(at)s
+    WHERE m.id = ANY(%(ids)b) AND m.status = '{REVOKE.before}'
+      AND m.error_code IN ({", ".join(f"'{code}'" for code in sorted(REVOKE.revokes))})
+      AND EXISTS (SELECT FROM provider_attempts AS a
+                  WHERE a.message_id = m.id AND a.outcome IN ('accepted', 'unknown'))
+    RETURNING m.id, m.account_id, m.batch_id, m.country, m.segments
+), counted AS ({appending(_UNPAID, before=f"'{REVOKE.before}'", status=f"'{REVOKE.after}'")})
+SELECT id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens FROM moved
 """
 
 

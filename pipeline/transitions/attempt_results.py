@@ -57,4 +57,4 @@ def leave_unknown(conn: Connection, now: datetime, ids: Sequence[UUID]) -> None:
 
 def confirm(conn: Connection, now: datetime, held: Iterable[UUID]) -> None:
     """Capture the money held for locked messages with an unknown outcome that a carrier is known to have accepted."""
-    wallet_ledger.capture(conn, message_moves.move_money(conn, sorted(held), CONFIRM), now)
+    wallet_ledger.capture(conn, message_moves.move_money(conn, sorted(held), CONFIRM, now), now)

@@ -87,7 +87,7 @@ def fail_sent(
     `held`: those whose money is still held, as `messages.lock_sent` returns; None: all are tried.
     """
     move = FAIL_DELIVERY if code is Code.UNDELIVERED else GIVE_UP
-    released = message_moves.move_money(conn, _held(ids, held), move)
+    released = message_moves.move_money(conn, _held(ids, held), move, now)
     ended = message_moves.end(conn, ids, move, now, code)
     _record_events(conn, now, ended, Status.FAILED)
     return Failed(ended.ids, released)
@@ -98,7 +98,7 @@ def deliver(conn: Connection, now: datetime, ids: Sequence[UUID], held: Set[UUID
 
     Return those that changed. `held` as in `fail_sent`.
     """
-    wallet_ledger.capture(conn, message_moves.move_money(conn, _held(ids, held), DELIVER), now)
+    wallet_ledger.capture(conn, message_moves.move_money(conn, _held(ids, held), DELIVER, now), now)
     delivered = message_moves.end(conn, ids, DELIVER, now)
     _record_events(conn, now, delivered, Status.DELIVERED)
     if len(delivered.ids) == len(ids):

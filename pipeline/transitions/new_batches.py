@@ -1,5 +1,6 @@
 """New batches and their messages: admitted, to be billed later; or billed already, and scheduled or queued."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -7,12 +8,13 @@ from uuid import UUID
 
 from pipeline.rules.batching import PackedBatch
 from pipeline.runtime import Connection
-from pipeline.store import batches, events, message_moves, messages
+from pipeline.store import batches, events, message_moves, messages, status_counts
+from pipeline.store.status_counts import NewMessages
 from pipeline.store.wallet_ledger import Hold
 from pipeline.transitions import paid_batches
 from schema.message import Admission, Charge, Draft, Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import BatchStatus
+from schema.vocabulary import BatchStatus, Status
 
 #: a batch with the measure and cost of each of its messages
 Priced = tuple[PackedBatch, Sequence[Charge]]
@@ -43,6 +45,7 @@ def accept(
         return [], []
     statuses = [BatchStatus.SCHEDULED if load.batch.due_at > clock else BatchStatus.QUEUED for load, _ in priced]
     message_moves.write_paid(conn, (row for load, charges in priced for row in _paid_rows(load, charges)), now)
+    status_counts.append(conn, _count(priced), now)
     made = [replace(load.batch, status=status) for (load, _), status in zip(priced, statuses, strict=True)]
     batches.write(conn, made, hinted_at=clock)
     moves = (
@@ -59,6 +62,34 @@ def accept(
         for load, charges in priced
         for hold in paid_batches.holds(load.batch.account, load.batch.id, load.batch.first, charges)
     ]
+
+
+def _count(priced: Sequence[Priced]) -> list[NewMessages]:
+    """Return the numbers of new messages and their segments, by batch, country, and whether they were rejected."""
+    found = []
+    for load, charges in priced:
+        batch = load.batch
+        messages: Counter[tuple[str, bool]] = Counter()
+        segments: Counter[tuple[str, bool]] = Counter()
+        for (_, draft), paid in zip(load.members, charges, strict=True):
+            key = draft.country, paid.refusal is not None
+            messages[key] += 1
+            segments[key] += paid.measure.segments
+        found += [
+            NewMessages(
+                account=batch.account,
+                campaign=batch.campaign,
+                country=country,
+                carrier=batch.carrier,
+                message_class=str(batch.message_class),
+                test=batch.test,
+                status=Status.REJECTED if is_rejected else Status.QUEUED,
+                messages=number,
+                segments=segments[country, is_rejected],
+            )
+            for (country, is_rejected), number in messages.items()
+        ]
+    return found
 
 
 def _paid_rows(load: PackedBatch, charges: Sequence[Charge]) -> Iterator[tuple[tuple[object, ...], Charge]]:

@@ -181,7 +181,7 @@ def some(crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 
 def charges(crowd: Crowd) -> dict[str, Any]:
-    bounds = some(crowd)
+    bounds = some(crowd, at=datetime.now(UTC))
     count = len(bounds["ids"])
     columns = {"encoding": "GSM7", "segments": 1, "amount": 400, "quota": 0, "money": "held"}
     columns |= dict.fromkeys(("status", "error_code", "final_at"))
@@ -341,7 +341,10 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         message_moves._MOVE,
         lambda crowd: some(crowd, status="sent", money="captured", code=None, at=datetime.now(UTC)),
     ),
-    "move money": (message_moves._MOVE_MONEY, lambda crowd: {"ids": some(crowd)["ids"], "money": "captured"}),
+    "move money": (
+        message_moves._MOVE_MONEY,
+        lambda crowd: {"ids": some(crowd)["ids"], "money": "captured", "at": datetime.now(UTC)},
+    ),
     "end": (
         message_moves._END,
         lambda crowd: {"ids": some(crowd)["ids"], "status": "delivered", "code": None, "at": datetime.now(UTC)},
