@@ -67,6 +67,9 @@ def request(head: bytes, body: bytes) -> bytes:
     return b"%s%d\r\n\r\n%s" % (head, len(body), body)
 
 
+_TIMEOUT = HttpFault("timeout", written=True)
+
+
 class HttpConnection(asyncio.Protocol):
     """One connection, with at most one request on it."""
 
@@ -79,16 +82,16 @@ class HttpConnection(asyncio.Protocol):
 
     async def post(self, whole: bytes, deadline: float) -> HttpResponse | HttpFault:
         """Write a request and return its response; after a fault the connection cannot be used again."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
         self._transport.write(whole)
+        late = loop.call_later(deadline, self._settle, _TIMEOUT)
         try:
-            async with asyncio.timeout(deadline):
-                return await self._waiter
-        except TimeoutError:
-            return HttpFault("timeout", written=True)
+            return await waiter
         finally:
-            self.idle_since = asyncio.get_running_loop().time()
-            if self._waiter is not None:
+            late.cancel()
+            self.idle_since = loop.time()
+            if self._waiter is not None:  # cancelled
                 self._waiter = None
                 self._transport.abort()
 
