@@ -38,9 +38,7 @@ DIMENSIONS = tuple(column.name for column in _dimensions())
 SUMS = tuple(column.name for column in _sums())
 
 #: one row for each commit and set of dimensions; folded and deleted within seconds (stages/fold_counts.py)
-status_changes = Table(
-    "status_changes", metadata, instant("minute", nullable=False), *_dimensions(), *_sums()
-)
+status_changes = Table("status_changes", metadata, instant("minute", nullable=False), *_dimensions(), *_sums())
 
 #: kept for POSTROAD_COUNT_MINUTES_DAYS
 status_counts_by_minute = Table(
@@ -49,9 +47,7 @@ status_counts_by_minute = Table(
     instant("minute", nullable=False),
     *_dimensions(),
     *_sums(),
-    Index(
-        "status_counts_by_minute_key", "minute", *DIMENSIONS, unique=True, postgresql_nulls_not_distinct=True
-    ),
+    Index("status_counts_by_minute_key", "minute", *DIMENSIONS, unique=True, postgresql_nulls_not_distinct=True),
     Index(
         "status_counts_by_minute_campaign",
         "campaign_id",

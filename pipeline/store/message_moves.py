@@ -123,12 +123,14 @@ def move(conn: Connection, ids: Sequence[UUID], by: Move, at: datetime, code: Co
     return [Moved(*row) for row in rows]
 
 
+#: released money earns nothing
+_EARNED = "(SELECT * FROM moved WHERE money = 'captured') AS earned"
 _MOVE_MONEY = f"""
 WITH moved AS (
     UPDATE messages SET money = %(money)s
     WHERE id = ANY(%(ids)b) AND status = 'sent' AND money = 'held'
     RETURNING id, account_id, batch_id, country, amount, quota, money
-), counted AS ({appending("(SELECT * FROM moved WHERE money = 'captured') AS earned", before="'sent'", status="'sent'", counts=False)})
+), counted AS ({appending(_EARNED, before="'sent'", status="'sent'", counts=False)})
 SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
 FROM moved GROUP BY account_id, batch_id
 """

@@ -150,9 +150,7 @@ def of_campaign(conn: Connection, campaign: UUID) -> list[StatusCount]:
     """Return the status changes of a campaign's messages by country and carrier, exact up to now."""
     rows = conn.exec_driver_sql(_OF_CAMPAIGN, {"campaign": campaign})
     return [
-        StatusCount(
-            row.country, row.carrier, row.before, Status(row.status), row.messages, row.segments, row.revenue
-        )
+        StatusCount(row.country, row.carrier, row.before, Status(row.status), row.messages, row.segments, row.revenue)
         for row in rows
     ]
 

@@ -83,7 +83,8 @@ class HttpConnection(asyncio.Protocol):
     async def post(self, whole: bytes, deadline: float) -> HttpResponse | HttpFault:
         """Write a request and return its response; after a fault the connection cannot be used again."""
         loop = asyncio.get_running_loop()
-        self._waiter = waiter = loop.create_future()
+        waiter: asyncio.Future[HttpResponse | HttpFault] = loop.create_future()
+        self._waiter = waiter
         self._transport.write(whole)
         late = loop.call_later(deadline, self._settle, _TIMEOUT)
         try:

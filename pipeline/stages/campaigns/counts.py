@@ -49,9 +49,7 @@ class CampaignCounts:
     @property
     def total(self) -> MessageCounts:
         """Return the counts of all messages."""
-        return MessageCounts(
-            name="", **{name: sum(getattr(each, name) for each in self.countries) for name in _SUMS}
-        )
+        return MessageCounts(name="", **{name: sum(getattr(each, name) for each in self.countries) for name in _SUMS})
 
 
 _SUMS = ("queued", "sent", "delivered", "failed", "rejected", "cancelled", "segments", "revenue")
