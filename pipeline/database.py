@@ -61,6 +61,8 @@ class Work(Enum):
     API = Deadlines(lock=3, statement=15, connect=3, pool=5, unacknowledged=10)
     #: workers, carriers, webhooks, periodic tasks: shorter than their lease
     TASK = Deadlines(lock=10, statement=30)
+    #: what must be known within a second or not at all: which campaigns are stopped
+    WATCH = Deadlines(lock=1, statement=1)
     #: commands in a terminal
     COMMAND = Deadlines(lock=10, statement=300)
     #: reads or rewrites whole tables: the audit, migrations, maintenance

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,8 @@ from pipeline.database import Deadlines, Work, acting, database_url
 from pipeline.journal import Journal
 from pipeline.rules.identity import ids
 from pipeline.settings import Settings
-from pipeline.store import circuit_breakers
+from pipeline.store import campaigns, circuit_breakers
+from pipeline.store.campaign_watch import CampaignWatch
 from pipeline.store.circuit_breakers import CarrierHealth
 from pipeline.store.routing_snapshot import KnownSnapshot
 from pipeline.vault import Vault
@@ -70,6 +71,8 @@ class Runtime:
         self.snapshots = KnownSnapshot()
         #: placements of carriers known to this process, and when they were read (`carrier_placement.placement`)
         self.placements: tuple[Mapping[str, Placement], float] = ({}, float("-inf"))
+        #: tells this process's delivery runs which of their campaigns are paused or aborted meanwhile
+        self.campaign_watch = CampaignWatch(self._stopped_campaigns)
         self._carriers: dict[str, tuple[str, Carrier]] = {}
         self._making = Lock()
         self._pulses: dict[str, CarrierHealth] = {}
@@ -228,8 +231,13 @@ class Runtime:
             self._unhealthy, self._looked_at = circuit_breakers.open_for_routing(self.valkey), time.monotonic()
         return self._unhealthy
 
+    def _stopped_campaigns(self, among: Collection[UUID]) -> set[UUID]:
+        with self.begin(Work.WATCH) as conn:
+            return campaigns.stopped(conn, among)
+
     def close(self) -> None:
         """Close the resources; idempotent."""
+        self.campaign_watch.close()
         for _, carrier in self._carriers.values():
             carrier.close()
         self._carriers.clear()

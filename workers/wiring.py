@@ -26,6 +26,7 @@ from pipeline.stages.api.response import answer, earlier_responses
 from pipeline.stages.api.take_rate_limits import Refused, rate_limit
 from pipeline.stages.api.verification import open_challenges
 from pipeline.stages.bill import bill, bill_all
+from pipeline.stages.campaigns.end_batches import end_aborted
 from pipeline.stages.carrier_placement import placement
 from pipeline.stages.deliver import deliver, recover
 from pipeline.stages.fold_counts import PORTION as FOLDED_AT_ONCE
@@ -236,11 +237,16 @@ def handle_inbound(rt: Runtime) -> list[TaskCall]:
     return segment_calls([batch for each in answers for batch in each.batches], MessageClass.TRANSACTIONAL)
 
 
-def sweep_stranded(rt: Runtime) -> list[TaskCall]:
-    """Recover batches after a crash or a lost task; return the calls of the tasks that they wait for."""
+def sweep_stranded(rt: Runtime) -> Iterator[TaskCall]:
+    """Recover batches after a crash or a lost task; yield the calls of the tasks that they wait for.
+
+    Then end the batches of aborted campaigns.
+    """
     swept = sweep(rt)
-    admitted = [call for hint in swept.admitted for call in segment_calls([hint.batch], hint.message_class)]
-    return [*admitted, *deliver_calls(rt, swept.queued)]
+    for hint in swept.admitted:
+        yield from segment_calls([hint.batch], hint.message_class)
+    yield from deliver_calls(rt, swept.queued)
+    end_aborted(rt)
 
 
 def recover_killed(rt: Runtime) -> list[TaskCall]:

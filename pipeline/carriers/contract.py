@@ -35,8 +35,22 @@ class Carrier(Protocol):
         ...
 
 
+#: asked with a message's index before it is submitted: whether it may be
+MaySubmit = Callable[[int], bool]
+#: code of messages that were not submitted as they may not be any more
+STOPPED = "campaign_stopped"
+
+
 class SubmitNotes(Protocol):
     """Receives the progress of each message of a call, by its index; the journal stores it beyond the process."""
+
+    @property
+    def may_submit(self) -> MaySubmit | None:
+        """Return what to ask before each message is submitted; None: all may be.
+
+        One that may not is NOT_WRITTEN with the code `STOPPED`. Of a long message only the first part is asked for.
+        """
+        ...
 
     def ready(self) -> None:
         """Note that all requests are encoded: from now on, what is not noted as submitting was not sent."""
@@ -58,6 +72,8 @@ class SubmitNotes(Protocol):
 class NoNotes:
     """Notes that are discarded."""
 
+    may_submit: MaySubmit | None = None
+
     def ready(self) -> None:
         """Do nothing."""
 
@@ -72,6 +88,18 @@ class NoNotes:
 
 
 NO_NOTES = NoNotes()
+
+
+class GuardedNotes:
+    """Notes of a call whose messages may each be submitted only if that is permitted when its turn comes."""
+
+    __slots__ = ("answered", "may_submit", "ready", "submitting", "unsubmitted")
+
+    def __init__(self, notes: SubmitNotes, may_submit: MaySubmit) -> None:
+        # bound methods: a message costs no further call
+        self.ready, self.submitting = notes.ready, notes.submitting
+        self.unsubmitted, self.answered = notes.unsubmitted, notes.answered
+        self.may_submit: MaySubmit | None = may_submit
 
 
 @runtime_checkable

@@ -78,6 +78,9 @@ class Entries:
 class JournalPage:
     """The page of one portion in progress. A note is a copy into the map: no lock, no system call."""
 
+    #: what a carrier asks before it submits a message (`SubmitNotes`): nothing
+    may_submit: Callable[[int], bool] | None = None
+
     __slots__ = ("_base", "_cells", "_end", "_free", "_heap", "_layout", "_leave", "_map", "_nonce", "_open", "_where")
 
     def __init__(

@@ -21,5 +21,5 @@ CAMPAIGN_MOVES: dict[State, frozenset[State]] = {
 ENDED = frozenset(state for state, following in CAMPAIGN_MOVES.items() if not following)
 #: rows may be loaded, the definition may be changed
 EDITABLE = frozenset({State.DRAFT, State.FAILED, State.QUOTED, State.STALE})
-#: messages of a campaign may be submitted to carriers
-SENDABLE = frozenset({State.RUNNING})
+#: messages of a campaign may be submitted to carriers; of a finished one what a carrier could not deliver is resent
+SENDABLE = frozenset({State.RUNNING, State.FINISHED})

@@ -216,6 +216,15 @@ INVARIANTS = (
         WHERE a.marked_at < b.send_at OR a.marked_at > b.valid_until
         """,
     ),
+    Invariant(
+        "I9",
+        "no message was submitted a minute after its campaign was aborted",
+        """
+        SELECT count(*) FROM campaigns AS c JOIN batches AS b ON b.campaign_id = c.id
+        JOIN provider_attempts AS a ON a.batch_id = b.id
+        WHERE c.state = 'aborted' AND a.marked_at > c.ended_at + interval '1 minute'
+        """,
+    ),
 )
 
 

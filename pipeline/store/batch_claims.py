@@ -5,7 +5,7 @@ are written up to here. After a crash the messages between both have an unknown 
 Each write of a worker is guarded by its claim's fence, so that a worker that lost its claim writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row
 
 from pipeline.rules.routing.pacing import HELD, IN_HAND
 from pipeline.store.batches import hints
+from pipeline.store.campaigns import STOPPED
 from pipeline.store.messages import Span
 from schema.carriage import Parcel
 from schema.message import Hint
@@ -99,7 +100,8 @@ WITH lead AS MATERIALIZED (
     ) AS head WHERE before < share
 ), mine AS (
     UPDATE batches AS b
-    SET status = CASE WHEN {goes} THEN 'sending' ELSE 'queued' END, held = CASE WHEN NOT {goes} THEN 'account' END,
+    SET status = CASE WHEN {goes} THEN 'sending' ELSE 'queued' END,
+        held = CASE WHEN NOT {goes} THEN CASE WHEN a.state = 'active' THEN 'campaign' ELSE 'account' END END,
         fence = fence + 1, claims = CASE WHEN {goes} THEN claims + 1 ELSE claims END, hints = 0,
         lease_until = CASE WHEN {goes} THEN clock_timestamp() + %(lease)s * interval '1 second' END, holder = %(holder)b
     FROM accounts AS a
@@ -113,8 +115,8 @@ SELECT mine.id, first_id, last_id, account_id, class AS message_class, carrier, 
 FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
-""".format(goes="(a.state = 'active' OR b.valid_until <= now())")
-#: most consecutive claims that find only batches of suspended accounts
+""".format(goes=f"(a.state = 'active' AND NOT {STOPPED} OR b.valid_until <= now())")
+#: most consecutive claims that find only batches of suspended accounts and stopped campaigns
 _LOOKS = 20
 
 
@@ -127,8 +129,9 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float, holder: UUID | No
     A small batch brings others of its class and carrier, which then share the wait for the carrier's responses.
     At a carrier with a rate limit hints are only a signal: accounts with nothing in progress get equal shares.
 
-    This is the only place where a batch of a suspended account is held that was created, promoted or left over after
-    the suspension. If only such batches were found, it looks again, as others may wait behind them.
+    This is the only place where a batch of a suspended account, or of a paused or aborted campaign, is held that was
+    created, promoted or left over after that. If only such batches were found, it looks again, as others may wait
+    behind them.
     """
     sizes = {"company": SAME_ACCOUNT, "small": SMALL, "turns": TURNS, "held": HELD, "in_hand": IN_HAND}
     params = {"ids": list(ids), "lease": lease, "holder": holder, **sizes}
@@ -210,17 +213,19 @@ class PortionMark:
     marked: UUID | None
 
 
-_ADVANCE = """
+_ADVANCE = f"""
 UPDATE batches AS b
 SET recorded = coalesce(s.recorded, b.recorded),
-    marked = CASE WHEN valid_until > clock_timestamp() THEN coalesce(s.marked, b.marked) ELSE b.marked END,
+    marked = CASE WHEN valid_until > clock_timestamp() AND NOT {STOPPED} THEN coalesce(s.marked, b.marked)
+                  ELSE b.marked END,
     marked_at = clock_timestamp(),
     claims = CASE WHEN s.recorded IS NULL THEN claims ELSE 0 END,
     lease_until = clock_timestamp() + %(lease)s * interval '1 second'
 FROM unnest(%(ids)b::uuid[], %(fences)b::int4[], %(recorded)b::uuid[], %(marked)b::uuid[])
      AS s (id, fence, recorded, marked)
 WHERE b.id = s.id AND b.fence = s.fence AND b.status = 'sending'
-RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.valid_until AS is_open, b.marked_at
+RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.valid_until AS is_open, b.marked_at,
+          {STOPPED} AND b.marked_at < b.valid_until AS is_stopped
 """
 
 
@@ -230,10 +235,12 @@ class LeaseState:
 
     #: still claimed by this worker: its records count
     ours: set[UUID]
-    #: claimed and not expired: marked messages may be sent
+    #: claimed, not expired and not stopped: marked messages may be sent
     open: set[UUID]
     #: the database's time
     at: datetime | None
+    #: claimed and not expired, but their campaign is paused or aborted: nothing more of them was marked
+    stopped: Set[UUID] = frozenset()
 
 
 def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> LeaseState:
@@ -249,21 +256,23 @@ def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> Lea
         },
     ).all()
     return LeaseState(
-        ours={id_ for id_, _, _ in rows},
-        open={id_ for id_, is_open, _ in rows if is_open},
+        ours={id_ for id_, *_ in rows},
+        open={id_ for id_, is_open, _, is_stopped in rows if is_open and not is_stopped},
         at=rows[0].marked_at if rows else None,
+        stopped={id_ for id_, _, _, is_stopped in rows if is_stopped},
     )
 
 
 #: the times for `missing_receipts.due` are set here, where they are known
-_FINISH = """
+END = """
 UPDATE batches AS b
-SET status = 'done', done_at = now(), lease_until = NULL,
+SET status = 'done', done_at = now(), held = NULL, lease_until = NULL,
     watch_at = CASE WHEN NOT test AND class <> 'bulk' THEN least(
         now() + (SELECT receipt_seconds FROM carriers WHERE name = b.carrier) * interval '1 second',
         CASE WHEN class = 'otp' THEN valid_until END) END
-WHERE id = ANY(%(ids)b) AND status = 'sending'
+WHERE id = ANY(%(ids)b) AND status IN ({statuses})
 """
+_FINISH = END.format(statuses="'sending'")
 
 
 def finish(conn: Connection, ids: Sequence[UUID]) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
+from pipeline.rules.campaign_lifecycle import SENDABLE
 from schema.campaign import Campaign
 from schema.message_class import MessageClass
 from schema.vocabulary import CampaignState, DuplicatePolicy
@@ -49,6 +50,22 @@ def named(conn: Connection, account: str, name: str) -> Campaign | None:
     """Return an account's campaign of this name; None: it has none."""
     row = conn.exec_driver_sql(_NAMED, {"account": account, "name": name}).first()
     return as_campaign(row) if row else None
+
+
+#: SQL list of the states in which messages may be submitted
+SENDABLE_STATES = ", ".join(f"'{state}'" for state in sorted(SENDABLE))
+#: SQL: whether nothing of batch `b` may be submitted, as its campaign is paused or was ended; costs a comparison where
+#: there is no campaign
+STOPPED = (
+    "(b.campaign_id IS NOT NULL"
+    f" AND coalesce((SELECT state FROM campaigns WHERE id = b.campaign_id) NOT IN ({SENDABLE_STATES}), false))"
+)
+_STOPPED = f"SELECT id FROM campaigns WHERE id = ANY(%(ids)b) AND state NOT IN ({SENDABLE_STATES})"
+
+
+def stopped(conn: Connection, campaigns: Collection[UUID]) -> set[UUID]:
+    """Return those of the campaigns of which nothing may be submitted."""
+    return {id_ for (id_,) in conn.exec_driver_sql(_STOPPED, {"ids": list(campaigns)})}
 
 
 def lock(conn: Connection, campaign: UUID) -> Campaign | None:

@@ -12,7 +12,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store.batches import hints
+from pipeline.store.campaigns import SENDABLE_STATES
 from schema.message import Hint
+from schema.vocabulary import HoldReason
 
 #: each part uses its own partial index
 _OPEN = """
@@ -21,7 +23,7 @@ UNION ALL
 SELECT id FROM batches WHERE status = 'queued' AND held IS NULL AND account_id = %(account)s
 """
 _HOLD = """
-UPDATE batches SET held = 'account' WHERE id IN (
+UPDATE batches SET held = %(why)s WHERE id IN (
     SELECT id FROM batches
     WHERE id = ANY(%(ids)b) AND status IN ('scheduled', 'queued', 'waiting') AND held IS NULL
     ORDER BY id FOR UPDATE SKIP LOCKED
@@ -34,9 +36,27 @@ def open_of(conn: Connection, account: int) -> list[UUID]:
     return [id_ for (id_,) in conn.exec_driver_sql(_OPEN, {"account": account})]
 
 
-def hold(conn: Connection, batches: Sequence[UUID]) -> int:
-    """Hold batches for their account; return how many. One that is being claimed is held at its next claim."""
-    return conn.exec_driver_sql(_HOLD, {"ids": list(batches)}).rowcount
+_HOLD_CAMPAIGN = """
+UPDATE batches SET held = 'campaign' WHERE id IN (
+    SELECT id FROM batches
+    WHERE campaign_id = %(campaign)s AND status <> 'done' AND status IN ('scheduled', 'queued', 'waiting')
+      AND held IS NULL
+    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+def hold(conn: Connection, batches: Sequence[UUID], why: HoldReason = HoldReason.ACCOUNT) -> int:
+    """Hold batches that are not claimed; return how many. One that is being claimed is held at its next claim."""
+    return conn.exec_driver_sql(_HOLD, {"ids": list(batches), "why": str(why)}).rowcount
+
+
+def hold_campaign(conn: Connection, campaign: UUID, limit: int) -> int:
+    """Hold up to `limit` open batches of a paused campaign; return how many: fewer than the limit means all.
+
+    One that is being claimed is held at its next claim, one that is claimed when its worker gives it back.
+    """
+    return conn.exec_driver_sql(_HOLD_CAMPAIGN, {"campaign": campaign, "limit": limit}).rowcount
 
 
 #: after how long a batch held for want of a carrier is retried, ever more rarely: wrong settings may affect one
@@ -58,9 +78,9 @@ def keep(conn: Connection, batches: Sequence[UUID]) -> None:
         conn.exec_driver_sql(_KEEP, {"ids": list(batches)})
 
 
-#: batches of resumed accounts; batches held for want of a carrier, after a change of carriers or routes and at
-#: intervals; and expired ones, which end at their claim
-_RELEASE = """
+#: batches of resumed accounts and campaigns; batches held for want of a carrier, after a change of carriers or routes
+#: and at intervals; and expired ones, which end at their claim
+_RELEASE = f"""
 WITH RECURSIVE held_accounts AS (
     (SELECT account_id FROM batches WHERE held = 'account' ORDER BY account_id LIMIT 1)
     UNION ALL
@@ -71,6 +91,18 @@ WITH RECURSIVE held_accounts AS (
     SELECT b.id FROM held_accounts JOIN accounts AS a ON a.id = held_accounts.account_id AND a.state = 'active'
     CROSS JOIN LATERAL (
         SELECT id FROM batches WHERE held = 'account' AND account_id = a.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ) AS b
+), held_campaigns AS (
+    (SELECT campaign_id FROM batches WHERE held = 'campaign' ORDER BY campaign_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT b.campaign_id FROM batches AS b
+            WHERE b.held = 'campaign' AND b.campaign_id > held_campaigns.campaign_id ORDER BY b.campaign_id LIMIT 1)
+    FROM held_campaigns WHERE held_campaigns.campaign_id IS NOT NULL
+), continued AS MATERIALIZED (
+    SELECT b.id FROM held_campaigns
+    JOIN campaigns AS c ON c.id = held_campaigns.campaign_id AND c.state IN ({SENDABLE_STATES})
+    CROSS JOIN LATERAL (
+        SELECT id FROM batches WHERE held = 'campaign' AND campaign_id = c.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ) AS b
 ), changed AS MATERIALIZED (
     SELECT greatest(
@@ -90,7 +122,8 @@ WITH RECURSIVE held_accounts AS (
 )
 UPDATE batches SET held = NULL, hints = 0, hinted_at = now()
 WHERE id IN (
-    SELECT id FROM resumed UNION SELECT id FROM rerouted UNION SELECT id FROM retried UNION SELECT id FROM over
+    SELECT id FROM resumed UNION SELECT id FROM continued UNION SELECT id FROM rerouted UNION SELECT id FROM retried
+    UNION SELECT id FROM over
 )
 RETURNING status = 'queued' AS is_queued, id, class AS message_class, carrier, size
 """

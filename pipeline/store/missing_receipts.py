@@ -7,18 +7,21 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.store import receipt_id_matching
+from pipeline.store.campaigns import STOPPED
 from pipeline.store.messages import Span
 from schema.vocabulary import DeadLetterSource
 
-_DUE = """
+_DUE = f"""
 UPDATE batches AS b
-SET watch_at = CASE WHEN b.valid_until > now() AND a.state <> 'active'
+SET watch_at = CASE WHEN b.valid_until > now()
+                         AND (a.state <> 'active' OR (SELECT state FROM campaigns WHERE id = b.campaign_id) = 'paused')
                         THEN least(b.valid_until, now() + interval '1 minute')
                     WHEN b.valid_until > now() AND b.class = 'otp' THEN b.valid_until END
 FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due,
      accounts AS a
 WHERE b.id = due.id AND a.id = b.account_id
-RETURNING b.id, b.first_id, b.last_id, b.valid_until > now() AS is_valid, a.state = 'active' AS is_active
+RETURNING b.id, b.first_id, b.last_id, b.valid_until > now() AS is_valid,
+          a.state = 'active' AND NOT {STOPPED} AS is_active
 """
 
 
@@ -40,7 +43,8 @@ class MissingReceipt:
 def due(conn: Connection, limit: int) -> MissingReceipt:
     """Return batches (never bulk) whose watch_at has come, set by `finish`, for a code again at its expiry.
 
-    Those of suspended accounts are postponed until they expire: nothing is resent for such an account.
+    Those of suspended accounts and paused campaigns are postponed until they expire: nothing is resent for them, nor
+    for an aborted campaign.
     """
     rows = conn.exec_driver_sql(_DUE, {"limit": limit}).all()
     return MissingReceipt(

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
+from pipeline.store.campaigns import STOPPED
 from schema.message_class import MessageClass
-from schema.vocabulary import Encoding
+from schema.vocabulary import Encoding, HoldReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +34,20 @@ class ResendableMessage:
     tried: tuple[str, ...]
     #: its text is not redacted
     is_whole: bool
-    #: its account is active
-    may_go: bool
+    #: why a resend is held: its account is suspended, or its campaign paused; None: it may go
+    held: HoldReason | None = None
     #: its campaign
     campaign: UUID | None = None
+    #: its campaign was aborted: it is not resent
+    is_over: bool = False
 
 
-_SENT = """
+_SENT = f"""
 SELECT m.id, m.account_id, b.class AS message_class, b.valid_until, m.phone, m.country, m.sender, m.encoding,
        m.segments, a.tries, a.takers - 1 AS resends, a.tried,
-       b.class <> 'otp' OR m.body <> repeat('*', length(m.body)) AS is_whole, account.state = 'active' AS may_go,
-       b.campaign_id
+       b.class <> 'otp' OR m.body <> repeat('*', length(m.body)) AS is_whole,
+       CASE WHEN account.state <> 'active' THEN 'account' WHEN {STOPPED} THEN 'campaign' END AS held, b.campaign_id,
+       coalesce((SELECT state FROM campaigns WHERE id = b.campaign_id) = 'aborted', false) AS is_over
 FROM messages AS m
 JOIN batches AS b ON b.id = m.batch_id
 JOIN accounts AS account ON account.id = m.account_id
@@ -79,6 +83,7 @@ def _sent(row: Row[Any]) -> ResendableMessage:
         resends=row.resends,
         tried=tuple(row.tried),
         is_whole=row.is_whole,
-        may_go=row.may_go,
+        held=row.held and HoldReason(row.held),
         campaign=row.campaign_id,
+        is_over=row.is_over,
     )

@@ -77,8 +77,8 @@ def successor(
         last=max(members),
         attempt=to.attempt,
         round=to.round,
-        # a held batch may go to any carrier when it is released, unless it is a resend
-        tried=() if to.held and not origin.resend_reason else to.tried,
+        # one that is held for want of a carrier may go to any when it is released, unless it is a resend
+        tried=() if to.held is HoldReason.CARRIER and not origin.resend_reason else to.tried,
         snapshot=snapshot,
         resend_reason=origin.resend_reason,
         held=to.held,

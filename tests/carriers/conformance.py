@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.carriers.contract import Carrier, NotingCarrier
+from pipeline.carriers.contract import STOPPED, Carrier, MaySubmit, NotingCarrier
 from pipeline.carriers.simulator_script import ACCEPTED, ScriptedOutcome
 from schema.carriage import Attempt, Parcel
 from schema.message_class import MessageClass
@@ -103,7 +103,8 @@ def marks(rig: Rig, parcels: list[Parcel]) -> list[str]:
 class Noted:
     """Records a carrier's calls of `SubmitNotes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_submit: MaySubmit | None = None) -> None:
+        self.may_submit = may_submit
         self.is_ready = False
         #: places whose messages are in flight, and the most there were
         self.out: set[int] = set()
@@ -225,6 +226,27 @@ class Conformance:
         assert (notes.handed, notes.out) == (Counter(range(100)), set())
         assert [notes.answers[place] for place in range(100)] == attempts
         assert notes.peak <= WINDOW
+
+    def test_messages_that_may_not_be_submitted_any_more_are_not(self, rig: Rig) -> None:
+        carrier, asked = rig.carrier(), list[int]()
+        if not isinstance(carrier, NotingCarrier):
+            return
+
+        def may_submit(place: int) -> bool:
+            asked.append(place)
+            return place % 3 == 0
+
+        notes = Noted(may_submit)
+        parcels = [parcel(to=f"+4917012{n:05}") for n in range(3 * WINDOW)]
+
+        attempts = carrier.send_noting(parcels, notes)
+
+        submitted = set(range(0, 3 * WINDOW, 3))
+        assert (sorted(asked), notes.handed) == (list(range(3 * WINDOW)), Counter(submitted))
+        assert {attempt.outcome for place, attempt in enumerate(attempts) if place in submitted} == {Outcome.ACCEPTED}
+        others = {(each.outcome, each.code) for place, each in enumerate(attempts) if place not in submitted}
+        assert others == {(Outcome.NOT_WRITTEN, STOPPED)}
+        assert len(rig.log()) == WINDOW
 
     def test_submit_notes_report_no_handover_when_the_carrier_is_unreachable(self, rig: Rig) -> None:
         carrier, notes = rig.away(), Noted()

@@ -32,8 +32,9 @@ CONCURRENCY = {Placement.BOUND: 4, Placement.OWN: 2}
 
 def run(name: str) -> None:
     """Send the messages of one carrier until told to stop; ConfigurationError when there is no such carrier."""
-    # a connection for each thread, for the listener and the watch, and for an OTP batch that overtakes
-    os.environ.setdefault("POSTROAD_POOL_SIZE", str(max(CONCURRENCY.values()) + 3))
+    # a connection for each thread, for the listener and the watches (placement, campaigns), and for an OTP batch that
+    # overtakes
+    os.environ.setdefault("POSTROAD_POOL_SIZE", str(max(CONCURRENCY.values()) + 4))
     rt = Runtime(with_local_servers())
     placement = all_placements(rt).get(name)
     rt.close()

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from pipeline.carriers import contract
+from pipeline.carriers.contract import MaySubmit
 from pipeline.carriers.http1.connection import Address, HttpConnection, HttpFault, HttpResponse
 from pipeline.carriers.tcp_connect import Connector
 
@@ -31,6 +33,9 @@ FUSED = HttpFault("fused", written=False)
 CLOSED = HttpFault("put_away", written=False)
 
 
+#: not sent: it may not be any more
+STOPPED = HttpFault(contract.STOPPED, written=False)
+
 #: called with the index of a request that is being written
 Begins = Callable[[int], None]
 #: called with a request's index and result
@@ -51,6 +56,8 @@ class _Call:
     #: no request begins after it
     begin_by: float
     waiting: deque[int]
+    #: asked before a request is written; None: all may be
+    may_begin: MaySubmit | None = None
     #: index → result
     results: dict[int, HttpResponse | HttpFault] = field(default_factory=dict)
     answers: int = 0
@@ -103,12 +110,17 @@ class ConnectionPool:
         self._idle: list[HttpConnection] = []
 
     async def post(
-        self, requests: Sequence[bytes], waited: float = 0.0, begins: Begins = _nothing, ends: Ends = _nothing
+        self,
+        requests: Sequence[bytes],
+        waited: float = 0.0,
+        begins: Begins = _nothing,
+        ends: Ends = _nothing,
+        may_begin: MaySubmit | None = None,
     ) -> list[HttpResponse | HttpFault]:
         """Post the requests; return one result for each, in their order, within the call's deadline.
 
         `waited`: seconds of that deadline already used. `begins` is called before each request is written,
-        `ends` with its result.
+        `ends` with its result. `may_begin` is asked before that; a request that may not be written is STOPPED.
 
         A task connects before it takes a request, and stops if it cannot: requests not taken were not written. Where
         there is no connection yet, one task connects first; if it fails a second tries, and then none.
@@ -117,7 +129,7 @@ class ConnectionPool:
         """
         await self._drop_stale()
         begin_by = asyncio.get_running_loop().time() + self.begin_within - waited
-        call = _Call(requests, begins, ends, begin_by, deque(range(len(requests))))
+        call = _Call(requests, begins, ends, begin_by, deque(range(len(requests))), may_begin)
         pool = min(self._window, len(requests))
         first = self._idle.pop() if self._idle else None
         while first is None and len(call.closed) < min(pool, TRIES) and call.goes_on():
@@ -144,6 +156,9 @@ class ConnectionPool:
                     return
             else:
                 place = call.waiting.popleft()
+                if call.may_begin and not call.may_begin(place):
+                    call.results[place] = STOPPED
+                    continue
                 call.begins(place)
                 call.record(place, await connection.post(call.requests[place], self._deadline))
         if connection is not None and connection.usable:
@@ -183,7 +198,11 @@ class HttpClient:
         self._runner: asyncio.Runner | None = asyncio.Runner(loop_factory=new_event_loop)
 
     def post(
-        self, requests: Sequence[bytes], begins: Begins = _nothing, ends: Ends = _nothing
+        self,
+        requests: Sequence[bytes],
+        begins: Begins = _nothing,
+        ends: Ends = _nothing,
+        may_begin: MaySubmit | None = None,
     ) -> list[HttpResponse | HttpFault]:
         """Post the requests as `ConnectionPool.post` does; return one result for each, in their order."""
         began = time.monotonic()
@@ -192,7 +211,7 @@ class HttpClient:
         try:
             if self._runner is None or not requests:
                 return [CLOSED] * len(requests)
-            return self._runner.run(self._pool.post(requests, time.monotonic() - began, begins, ends))
+            return self._runner.run(self._pool.post(requests, time.monotonic() - began, begins, ends, may_begin))
         finally:
             self._lock.release()
 

@@ -17,7 +17,15 @@ from pipeline.carriers.smpp.diagnostics import REMARKS, Diagnostic
 from pipeline.carriers.smpp.framer import Frame
 from pipeline.carriers.smpp.session import Session
 from pipeline.carriers.smpp.smpp_options import SessionOptions, SmscTarget
-from pipeline.carriers.smpp.submit_exchange import ABANDONED, CLOSED, NO_TIME, Request, SubmitExchange, SubmitFault
+from pipeline.carriers.smpp.submit_exchange import (
+    ABANDONED,
+    CLOSED,
+    NO_TIME,
+    STOPPED,
+    Request,
+    SubmitExchange,
+    SubmitFault,
+)
 from pipeline.carriers.smpp.throttling import Throttling
 from pipeline.carriers.tcp_connect import Connector
 from schema.carriage import Attempt
@@ -143,6 +151,8 @@ class BindPool:
             request = self._waiting[0]
             if now >= request.call.begin_by:
                 self._out_of_time(request.call)
+            elif request.call.may_submit and request.call.may_not_submit(request):
+                self._fail([self._waiting.popleft()], STOPPED)
             elif self._is_abandoned(request):
                 self._fail([self._waiting.popleft()], ABANDONED)
             elif (probe and taken and request.parts) or (
@@ -292,7 +302,7 @@ class BindPool:
             self._waiting.clear()
 
     def _why(self, request: Request, fault: SubmitFault, wait: float) -> SubmitFault:
-        if request.again:
+        if request.again and fault is not STOPPED:
             wait = max(wait, request.due_at - self._loop.time(), self._session_options.throttle_pause)
             return SubmitFault("throttled", written=False, retry_after=wait, detail=word(request.again))
         if fault is NO_TIME and wait:

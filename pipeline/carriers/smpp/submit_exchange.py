@@ -8,6 +8,7 @@ from threading import Event
 from typing import Final
 from uuid import UUID
 
+from pipeline.carriers import contract
 from pipeline.carriers.contract import NO_NOTES, SubmitNotes
 from pipeline.carriers.smpp.codes import CommandId, CommandStatus, word
 from pipeline.rules.routing import retryable
@@ -103,6 +104,8 @@ NO_TIME: Final = SubmitFault("no_time", written=False)
 ABANDONED: Final = SubmitFault("abandoned", written=False)
 #: not sent: we closed the carrier, as the process ends or its settings changed
 CLOSED: Final = SubmitFault("put_away", written=False)
+#: not sent: it may not be submitted any more
+STOPPED: Final = SubmitFault(contract.STOPPED, written=False)
 
 #: of a submit_sm its message id; of another request its response's body; the error status; or a fault
 Result = str | bytes | int | SubmitFault
@@ -142,7 +145,7 @@ class Request:
 class SubmittedMessage:
     """One message of a call: its requests, one for each part, and its attempt."""
 
-    __slots__ = ("attempt", "first", "open", "parts", "place", "ref")
+    __slots__ = ("attempt", "first", "is_begun", "open", "parts", "place", "ref")
 
     def __init__(self, ref: UUID, place: int, first: int, parts: int) -> None:
         self.ref = ref
@@ -154,6 +157,8 @@ class SubmittedMessage:
         self.open = parts
         #: set once all are settled
         self.attempt: Attempt | None = None
+        #: it was permitted to be submitted, and was not throttled as a whole since; not used where nothing is asked
+        self.is_begun = False
 
 
 #: returns a message's attempt by the results of its requests
@@ -177,6 +182,8 @@ class SubmitExchange:
         self.timer: TimerHandle | None = None
         self._open = 0
         self._judge, self._notes = judge, notes
+        #: asked before a message is submitted; None: all may be
+        self.may_submit = notes.may_submit
 
     def add(self, ref: UUID, bodies: Sequence[bytes], command: int = _SUBMIT, place: int = 0) -> SubmittedMessage:
         """Add a message's requests, one for each of its parts."""
@@ -201,6 +208,14 @@ class SubmitExchange:
         message = request.message
         if not any(self._is_out(each) for each in self.requests[message.first : message.first + message.parts]):
             self._notes.unsubmitted(message.place)
+            message.is_begun = False
+
+    def may_not_submit(self, request: Request) -> bool:
+        """Ask whether a request's message may be submitted; once it may, all its parts may."""
+        message = request.message
+        if not message.is_begun:
+            message.is_begun = self.may_submit is None or self.may_submit(message.place)
+        return not message.is_begun
 
     def _is_out(self, request: Request) -> bool:
         """Tell whether the SMSC has a request, or may have."""

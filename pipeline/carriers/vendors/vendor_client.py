@@ -162,8 +162,10 @@ class VendorCarrier:
             judged[place] = self._attempt(parcels[place].ref, result)
             notes.answered(place, judged[place])
 
+        may_submit = notes.may_submit
+        may_begin = (lambda turn: may_submit(places[turn])) if may_submit else None
         notes.ready()
-        results = self._client.post([whole for whole in written if whole is not None], begins, ends)
+        results = self._client.post([whole for whole in written if whole is not None], begins, ends, may_begin)
         for place, result in zip(places, results, strict=True):
             if place not in judged:
                 judged[place] = self._attempt(parcels[place].ref, result)

@@ -6,9 +6,9 @@ from schema.carriage import Attempt
 from schema.refusals import RefusalReason
 from schema.vocabulary import Outcome
 
-#: not submitted: no time was left, a DLT id was missing, earlier messages failed, or we closed the connection;
-#: no sign of the carrier's health
-UNTRIED = frozenset({"no_time", "fused", "put_away", "no_dlt_id"})
+#: not submitted: no time was left, a DLT id was missing, earlier messages failed, we closed the connection, or the
+#: campaign was stopped; no sign of the carrier's health
+UNTRIED = frozenset({"no_time", "fused", "put_away", "no_dlt_id", "campaign_stopped"})
 #: transient refusals that are about the message's sender: no sign of the carrier's health, and no reason to route
 #: other accounts' messages past it
 OF_THE_SENDER = frozenset({RefusalReason.SENDER_REFUSED})

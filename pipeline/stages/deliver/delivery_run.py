@@ -8,11 +8,13 @@ from datetime import timedelta
 from itertools import chain
 from uuid import UUID
 
-from pipeline.carriers.contract import Carrier, NotingCarrier, SubmitNotes
+from pipeline.carriers.contract import STOPPED, Carrier, NotingCarrier, SubmitNotes
 from pipeline.errors import ConfigurationError, DatabaseFault
 from pipeline.rules.routing import outcomes, pacing
 from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
+from pipeline.stages.deliver import campaign_stops
+from pipeline.stages.deliver.campaign_stops import Unsent
 from pipeline.stages.deliver.journal_pages import Pages
 from pipeline.stages.deliver.portion_result import PortionResult, record
 from pipeline.stages.deliver.portions import NOTHING, Portion, cut, in_turn, steps
@@ -47,7 +49,8 @@ def deliver(rt: Runtime, wanted: Sequence[UUID]) -> list[Hint]:
     if run is None:
         return []
     try:
-        return _send_portions(rt, run)
+        with rt.campaign_watch.during(run.campaigns):
+            return _send_portions(rt, run)
     finally:
         run.pages.leave()
 
@@ -69,12 +72,26 @@ class _Run:
     pages: Pages = field(default_factory=Pages)
     #: message → after how long the carrier asked to retry it
     pauses: dict[UUID, timedelta] = field(default_factory=dict)
+    #: the campaigns of its batches
+    campaigns: frozenset[UUID] = frozenset()
+    #: batch of a campaign → the last of its messages that are to be sent
+    ends: dict[UUID, UUID] = field(default_factory=dict)
+    #: batches given back before the end of the run, as their campaigns were stopped
+    gone: set[UUID] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
 
     @property
     def lead(self) -> Claim:
         """Return a claim from which the carrier of all of them is read."""
         return next((claim for claim, _ in self.portion.members), self.claims[0])
+
+    def stopped(self, state: LeaseState, unsent: Unsent) -> set[UUID]:
+        """Return the batches to give back as their campaigns are stopped: those with messages still to be sent.
+
+        `unsent`: those that the carrier was stopped within.
+        """
+        found = {batch for batch in state.stopped if batch in self.ends and self.reached[batch] != self.ends[batch]}
+        return found | (unsent.keys() & state.ours)
 
 
 def _start(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
@@ -98,7 +115,13 @@ def _start(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     pages.turn()
     state = batch_claims.advance(conn, steps(claims, NOTHING, marked), rt.settings.lease_seconds)
     reached = {claim.span.batch: claim.recorded for claim in claims}
-    return _Run(claims, first, portions, state, pace, reached, pages)
+    run = _Run(claims, first, portions, state, pace, reached, pages)
+    run.campaigns = frozenset(claim.campaign for claim in claims if claim.campaign)
+    if run.campaigns:
+        batches = [claim.span.batch for claim in claims if claim.campaign]
+        run.ends = {batch: loads[batch][-1].ref for batch in batches if loads[batch]}
+        run.gone = _give_back_stopped(rt, conn, run, state)
+    return run
 
 
 def _send_portions(rt: Runtime, run: _Run) -> list[Hint]:
@@ -115,20 +138,22 @@ def _send_portions(rt: Runtime, run: _Run) -> list[Hint]:
         run.state = _wait(rt, run, run.portion)
     while True:
         until, sent_at = time.monotonic() + rt.settings.lease_seconds * _RETRY_SHARE, rt.now()
-        sent = run.portion.of(run.state.open) if carrier else NOTHING
-        answers = _send(carrier, [parcel for _, parcel in sent.members], run.pages.notes(run.portion, sent))
+        sent, answers, unsent = _submit(rt, run, carrier)
         goes_on = _report_outcomes(rt, run, sent, answers, at_once=is_probe) and carrier is not None
-        following, left = _following(rt, run) if goes_on else (None, set())
+        following, left = _following(rt, run, unsent) if goes_on else (None, set())
         waits, marked = _marked(rt, run, following)
         marked_at, is_last = run.state.at or sent_at, following is None
-        entry = PortionResult(sent, answers, marked_at, sent_at, run.reached, run.pauses, marked, is_last, left)
+        entry = PortionResult(sent, answers, marked_at, sent_at, run.reached, run.pauses, marked, is_last, left, unsent)
         run.state, hints = _commit_result(rt, run, entry, until)
+        run.gone |= run.stopped(run.state, unsent)
         run.pages.turn()
         if following is None:
             return hints + ([] if left else _call_next(rt, run))
         if waits:
             run.state = _wait(rt, run, following)
-        run.portion, is_probe = following, False
+        run.portion, is_probe = following, is_probe and not sent.members
+        if is_probe:
+            _split_off_probe(run)
 
 
 def _marked(rt: Runtime, run: _Run, following: Portion | None) -> tuple[bool, Portion]:
@@ -146,11 +171,16 @@ def _split_off_probe(run: _Run) -> None:
     run.portion, run.rest = alone, chain([others] if others.members else [], run.rest)
 
 
-def _following(rt: Runtime, run: _Run) -> tuple[Portion | None, set[UUID]]:
-    """Return the next portion; or None and the batches to give back, when the process stops or its turn is over."""
+def _following(rt: Runtime, run: _Run, unsent: Unsent) -> tuple[Portion | None, set[UUID]]:
+    """Return the next portion; or None and the batches to give back, when the process stops or its turn is over.
+
+    Without batches that are given back already, or now, as their campaigns are stopped.
+    """
+    gone = run.gone | unsent.keys()
+    rest = run.rest if not gone else (each for each in (portion.without(gone) for portion in run.rest) if each.members)
     if rt.is_stopping() or (run.pace is not None and time.monotonic() > run.began + pacing.turn(run.pace)):
-        return None, {claim.span.batch for each in run.rest for claim, _ in each.members}
-    return next(run.rest, None), set()
+        return None, {claim.span.batch for each in rest for claim, _ in each.members}
+    return next(rest, None), set()
 
 
 def _usable_carrier(rt: Runtime, run: _Run) -> tuple[Carrier | None, bool]:
@@ -204,7 +234,21 @@ def _wait(rt: Runtime, run: _Run, portion: Portion) -> LeaseState:
             with rt.begin() as conn:
                 batch_claims.advance(conn, steps(run.claims, NOTHING, NOTHING), rt.settings.lease_seconds)
     with rt.begin() as conn:
-        return batch_claims.advance(conn, steps(run.claims, NOTHING, portion), rt.settings.lease_seconds)
+        state = batch_claims.advance(conn, steps(run.claims, NOTHING, portion), rt.settings.lease_seconds)
+        gone = _give_back_stopped(rt, conn, run, state)
+    run.gone |= gone
+    return state
+
+
+def _give_back_stopped(rt: Runtime, conn: Connection, run: _Run, state: LeaseState) -> set[UUID]:
+    """Give back the batches of campaigns that were found stopped at a mark; return them."""
+    stopped = run.stopped(state, {})
+    if stopped:
+        now, claims = rt.now(), [claim for claim in run.claims if claim.span.batch in stopped]
+        clock = state.at or run.claims[0].clock
+        released = campaign_stops.give_back(rt, conn, now, claims, run.reached, run.pauses, {}, clock=clock)
+        wallet_ledger.release(conn, released, now)
+    return stopped
 
 
 def _commit_result(rt: Runtime, run: _Run, entry: PortionResult, until: float) -> tuple[LeaseState, list[Hint]]:
@@ -231,12 +275,15 @@ def _commit_result(rt: Runtime, run: _Run, entry: PortionResult, until: float) -
 
 def _write(rt: Runtime, conn: Connection, run: _Run, entry: PortionResult, state: LeaseState) -> list[Hint]:
     """Write a portion's result, and with the last one the end of the run; return the batches to hint."""
-    now = rt.now()
+    now, clock = rt.now(), state.at or entry.marked_at
     released = record(rt, conn, entry, state)
+    if stopped := run.stopped(state, entry.unsent):
+        these = [claim for claim in run.claims if claim.span.batch in stopped]
+        released += campaign_stops.give_back(rt, conn, now, these, run.reached, run.pauses, entry.unsent, clock=clock)
     if not entry.is_last:
         wallet_ledger.release(conn, released, now)
         return []
-    ours, clock = [claim for claim in run.claims if claim.span.batch in state.ours], state.at or entry.marked_at
+    ours = [claim for claim in run.claims if claim.span.batch in state.ours and claim.span.batch not in stopped]
     finished = [claim for claim in ours if claim.span.batch not in entry.left]
     hints, failed = finish(rt, conn, now, finished, entry, clock=clock)
     if left := [claim for claim in ours if claim.span.batch in entry.left]:
@@ -274,6 +321,15 @@ def _carrier(rt: Runtime, claim: Claim) -> Carrier | None:
         return None
 
 
+def _submit(rt: Runtime, run: _Run, carrier: Carrier | None) -> tuple[Portion, Sequence[Attempt], Unsent]:
+    """Send the current portion; return what was tried, its attempts, and what a stopped campaign left unsent."""
+    sent = run.portion.of(run.state.open) if carrier else NOTHING
+    may_submit = campaign_stops.guard(rt.campaign_watch, sent) if run.campaigns else None
+    notes = run.pages.notes(run.portion, sent, may_submit)
+    answers = _send(carrier, [parcel for _, parcel in sent.members], notes)
+    return campaign_stops.without_unsent(rt.campaign_watch, sent, answers) if run.campaigns else (sent, answers, {})
+
+
 def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: SubmitNotes) -> list[Attempt]:
     """Send parcels; return their attempts. A fault of the adapter makes all unknown: bytes may have been sent."""
     if carrier is None or not parcels:
@@ -292,6 +348,15 @@ def _send_with_notes(carrier: Carrier, parcels: Sequence[Parcel], notes: SubmitN
     """Send parcels; for a carrier that does not note each submit in the journal, all are noted as submitted before."""
     if isinstance(carrier, NotingCarrier):
         return carrier.send_noting(parcels, notes)
-    for place in range(len(parcels)):
+    may_submit = notes.may_submit
+    places = [place for place in range(len(parcels)) if may_submit is None or may_submit(place)]
+    for place in places:
         notes.submitting(place)
-    return carrier.send(parcels)
+    answers = carrier.send([parcels[place] for place in places])
+    if len(answers) != len(places) or len(places) == len(parcels):
+        return answers
+    known = dict(zip(places, answers, strict=True))
+    return [
+        known.get(place) or Attempt(parcel.ref, Outcome.NOT_WRITTEN, code=STOPPED)
+        for place, parcel in enumerate(parcels)
+    ]

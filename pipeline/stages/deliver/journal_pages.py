@@ -1,6 +1,6 @@
 """Journal pages of a delivery run: one for the portion that is being sent, and one for the next portion."""
 
-from pipeline.carriers.contract import NO_NOTES, SubmitNotes
+from pipeline.carriers.contract import NO_NOTES, GuardedNotes, MaySubmit, SubmitNotes
 from pipeline.journal import Journal, JournalPage
 from pipeline.stages.deliver.portions import Portion
 
@@ -19,14 +19,18 @@ class Pages:
         if self._journal is not None and portion.members:
             self._next = self._journal.open(portion.runs())
 
-    def notes(self, portion: Portion, sent: Portion) -> SubmitNotes:
-        """Return the page on which the carrier notes the submits of `sent`, the part of the portion that is sent."""
-        if self._out is None:
-            return NO_NOTES
-        if len(sent.members) < len(portion.members):
-            refs = {parcel.ref for _, parcel in sent.members}
-            self._out.narrow([at for at, (_, parcel) in enumerate(portion.members) if parcel.ref in refs])
-        return self._out
+    def notes(self, portion: Portion, sent: Portion, may_submit: MaySubmit | None = None) -> SubmitNotes:
+        """Return the page on which the carrier notes the submits of `sent`, the part of the portion that is sent.
+
+        `may_submit`: what the carrier is to ask before it submits a message; None: nothing.
+        """
+        notes: SubmitNotes = NO_NOTES
+        if self._out is not None:
+            if len(sent.members) < len(portion.members):
+                refs = {parcel.ref for _, parcel in sent.members}
+                self._out.narrow([at for at, (_, parcel) in enumerate(portion.members) if parcel.ref in refs])
+            notes = self._out
+        return notes if may_submit is None else GuardedNotes(notes, may_submit)
 
     def turn(self) -> None:
         """Release the page of the sent portion, whose outcomes are committed; the next page becomes the current one."""

@@ -1,7 +1,7 @@
 """Portion result: the outcomes of a sent portion, and how one commit writes its attempts, statuses and money."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -40,6 +40,8 @@ class PortionResult:
     is_last: bool
     #: batches that are given back with unsent messages
     left: set[UUID]
+    #: batch → its messages that were marked and not submitted, as its campaign was stopped
+    unsent: Mapping[UUID, Sequence[UUID]] = field(default_factory=dict)
 
     def trials(self) -> list[Trial]:
         """Return the outcomes with attempt number, carrier, batch and fence."""

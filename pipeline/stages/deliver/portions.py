@@ -1,7 +1,7 @@
 """Portions: messages of claimed batches that are sent in one call, and the marks of their batches."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, groupby, zip_longest
 from operator import itemgetter
@@ -30,6 +30,10 @@ class Portion:
         if known.issuperset(self.last()):
             return self
         return Portion([(claim, parcel) for claim, parcel in self.members if claim.span.batch in known])
+
+    def without(self, batches: Set[UUID]) -> "Portion":
+        """Return only the members of other batches."""
+        return Portion([(claim, parcel) for claim, parcel in self.members if claim.span.batch not in batches])
 
     def runs(self) -> list[Run]:
         """Return its messages grouped by batch, as the journal stores them."""

@@ -23,7 +23,7 @@ from pipeline.transitions import final_statuses, successor_batches
 from pipeline.transitions.final_statuses import End
 from pipeline.transitions.successor_batches import Successor, successor
 from schema.message import Hint
-from schema.vocabulary import CarrierState, Code, Outcome, ResendReason
+from schema.vocabulary import CarrierState, Code, HoldReason, Outcome, ResendReason
 
 
 def finish(
@@ -149,11 +149,19 @@ def postpone(
 
 
 def move_skipped(
-    rt: Runtime, conn: Connection, claims: Sequence[Claim], apart: Mapping[UUID, Sequence[UUID]], now: datetime
+    rt: Runtime,
+    conn: Connection,
+    claims: Sequence[Claim],
+    apart: Mapping[UUID, Sequence[UUID]],
+    now: datetime,
+    held: HoldReason | None = None,
 ) -> list[Hint]:
-    """Move messages that were skipped within their batches to new batches at the same carrier; return those."""
+    """Move messages that were skipped within their batches to new batches at the same carrier; return their hints.
+
+    `held`: why they are held; None: they are not.
+    """
     successors = [
-        successor(claim, NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, None), members, now)
+        successor(claim, NextCarrier(claim.carrier, claim.attempt, claim.round, claim.tried, None, held), members, now)
         for claim in claims
         if (members := apart.get(claim.span.batch))
     ]

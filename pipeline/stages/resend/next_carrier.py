@@ -16,7 +16,7 @@ from pipeline.transitions import successor_batches
 from pipeline.transitions.successor_batches import successor
 from schema.message import Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import HoldReason, ResendReason
+from schema.vocabulary import ResendReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Resent:
 def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], why: ResendReason) -> Resent:
     """Write batches of sent messages for untried carriers, or for the last one (`ResendReason.REPEAT`); return them.
 
-    Undelivered messages of a suspended account are held until it is resumed; for the other reasons they are not
-    resent.
+    Undelivered messages of a suspended account or a paused campaign are held until it is resumed; for the other reasons
+    they are not resent. Those of an aborted campaign are not resent at all.
     """
     now = batches.clock(conn)
     able = [each for each in those if _may_be_resent(each, why, now, rt.settings.resends)]
@@ -60,8 +60,7 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
     for each in able:
         carrier, out = _choose(rt, each, choices.get(each.account))
         if carrier is not None:
-            held = None if each.may_go else HoldReason.ACCOUNT
-            to = NextCarrier(carrier, each.tries + 1, 0, tuple(sorted(out)), None, held)
+            to = NextCarrier(carrier, each.tries + 1, 0, tuple(sorted(out)), None, each.held)
             origin = _Origin(each.account, each.message_class, each.valid_until, why, each.campaign)
             next_carrier[origin, to].append(each.id)
     hints = _write(rt, conn, next_carrier, choices, now)
@@ -70,9 +69,9 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
 
 
 def _may_be_resent(message: ResendableMessage, why: ResendReason, now: datetime, most: int) -> bool:
-    if not message.is_whole or message.valid_until <= now:
+    if message.is_over or not message.is_whole or message.valid_until <= now:
         return False
-    if not message.may_go and why is not ResendReason.UNDELIVERED:
+    if message.held and why is not ResendReason.UNDELIVERED:
         return False
     return why is ResendReason.REPEAT or message.resends < most
 

@@ -2,6 +2,7 @@
 
 from queue import Queue
 
+from pipeline.carriers.contract import STOPPED, MaySubmit
 from pipeline.carriers.smpp import pdu
 from pipeline.carriers.smpp.codes import CommandStatus
 from schema.carriage import Attempt, Parcel
@@ -14,8 +15,8 @@ from tests.carriers.smpp.peer import Clients, EsmeConnection, smsc
 class Live(Noted):
     """Notes whose every change can be waited for."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, may_submit: MaySubmit | None = None) -> None:
+        super().__init__(may_submit)
         self.changes: Queue[tuple[str, int]] = Queue()
 
     def submitting(self, place: int) -> None:
@@ -141,6 +142,47 @@ def test_messages_that_were_never_submitted_are_not_noted_as_submitting(client: 
 
     assert [attempt.outcome for attempt in attempts] == [Outcome.UNKNOWN] * 2 + [Outcome.NOT_WRITTEN] * 4
     assert set(notes.handed) == {0, 1}
+
+
+def test_all_parts_of_a_message_follow_its_first_while_no_other_message_may_be_submitted(client: Clients) -> None:
+    asked: list[int] = []
+
+    def may_submit(place: int) -> bool:
+        asked.append(place)
+        return asked == [0]
+
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        esme.serve()
+
+    notes = Live(may_submit)
+    with smsc(behaviour) as port:
+        attempts = client(port, window=1).send_noting([long(), long(), parcel()], notes)
+        client.close()
+
+    assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED] + [Outcome.NOT_WRITTEN] * 2
+    assert len(attempts[0].parts) == 3
+    assert {attempt.code for attempt in attempts[1:]} == {STOPPED}
+    assert set(notes.handed) == {0}
+
+
+def test_a_throttled_message_that_may_not_be_submitted_again_counts_as_not_submitted(client: Clients) -> None:
+    is_open = [True]
+
+    def behaviour(esme: EsmeConnection) -> None:
+        esme.welcome()
+        sequences = [esme.submit()[2] for _ in range(4)]
+        is_open.clear()
+        esme.say(b"".join(pdu.submit_sm_resp(sequence, "", CommandStatus.RTHROTTLED) for sequence in sequences))
+        esme.serve()
+
+    notes = Live(lambda _: bool(is_open))
+    with smsc(behaviour) as port:
+        attempts = client(port, window=4).send_noting([long(), parcel()], notes)
+        client.close()
+
+    assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.NOT_WRITTEN, STOPPED)}
+    assert notes.out == set()
 
 
 def test_a_message_that_does_not_fit_a_submit_sm_is_refused_and_not_noted_as_submitting(client: Clients) -> None:
