@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -54,25 +55,27 @@ def add_rows(conn: Connection, campaign: UUID, rows: int, skipped: int, digest: 
 
 
 _BEGIN_CHECK = """
-UPDATE campaign_progress SET checked_line = 0, tally = NULL, worked_at = now() WHERE campaign_id = %(campaign)s
+UPDATE campaign_progress SET checked_line = 0, tally = NULL, worked_at = %(at)s WHERE campaign_id = %(campaign)s
 """
 
 
-def begin_check(conn: Connection, campaign: UUID) -> None:
+def begin_check(conn: Connection, campaign: UUID, at: datetime) -> None:
     """Forget how far the rows are checked, and their quote."""
-    conn.exec_driver_sql(_BEGIN_CHECK, {"campaign": campaign})
+    conn.exec_driver_sql(_BEGIN_CHECK, {"campaign": campaign, "at": at})
 
 
 _CHECKED = """
 UPDATE campaign_progress
-SET checked_line = %(line)s, tally = %(tally)s, skipped = %(skipped)s, worked_at = now()
+SET checked_line = %(line)s, tally = %(tally)s, skipped = %(skipped)s, worked_at = %(at)s
 WHERE campaign_id = %(campaign)s
 """
 
 
-def set_checked(conn: Connection, campaign: UUID, line: int, tally: Mapping[str, Any], skipped: int) -> None:
+def set_checked(
+    conn: Connection, campaign: UUID, line: int, tally: Mapping[str, Any], skipped: int, at: datetime
+) -> None:
     """Set up to which line the rows are checked, their quote, and how many rows are skipped now."""
-    params = {"campaign": campaign, "line": line, "tally": json.dumps(tally), "skipped": skipped}
+    params = {"campaign": campaign, "line": line, "tally": json.dumps(tally), "skipped": skipped, "at": at}
     conn.exec_driver_sql(_CHECKED, params)
 
 

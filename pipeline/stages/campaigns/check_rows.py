@@ -76,7 +76,7 @@ def start_check(rt: Runtime, campaign: UUID) -> None:
         campaign_moves.move(conn, rt.now(), found, CampaignState.CHECKING)
         campaigns.update(conn, campaign, {CampaignState.CHECKING}, _UNCHECKED | _UNAPPROVED)
         campaign_progress.lock(conn, campaign)
-        campaign_progress.begin_check(conn, campaign)
+        campaign_progress.begin_check(conn, campaign, rt.now())
 
 
 def next_rows(rt: Runtime, campaign: UUID) -> RowsToCheck | None:
@@ -112,11 +112,11 @@ def record_checked(rt: Runtime, checked: RowsToCheck, admission: Admission) -> N
         if not _is_current(conn, checked):
             return
         if quote_binding.bind(checked.campaign, checked.progress, known.prices) != checked.campaign.quote_hash:
-            campaign_progress.begin_check(conn, checked.campaign.id)
+            campaign_progress.begin_check(conn, checked.campaign.id, rt.now())
             return
         campaign_rows.refuse(conn, checked.campaign.id, refused)
         line = checked.rows[-1].line
-        campaign_progress.set_checked(conn, checked.campaign.id, line, quote.to_json(), quote.skipped)
+        campaign_progress.set_checked(conn, checked.campaign.id, line, quote.to_json(), quote.skipped, rt.now())
 
 
 def end_check(rt: Runtime, checked: RowsToCheck) -> None:
@@ -134,7 +134,7 @@ def end_check(rt: Runtime, checked: RowsToCheck) -> None:
         if not _is_current(conn, checked):
             return
         if quote_binding.bind(campaign, checked.progress, known.prices) != campaign.quote_hash:
-            campaign_progress.begin_check(conn, campaign.id)
+            campaign_progress.begin_check(conn, campaign.id, rt.now())
             return
         until = known.now + timedelta(hours=rt.settings.campaign_quote_hours)
         columns = {"quote": quote.to_json(), "quoted_at": known.now, "quote_until": until}
@@ -171,7 +171,7 @@ def _prepare(rt: Runtime, campaign: UUID) -> bool:
         prices = wallet_ledger.books(conn, [found.account_id], rt.common_time(batches.clock(conn)))
         binding = quote_binding.bind(found, progress, prices.get(found.account_id, []))
         campaigns.update(conn, campaign, {CampaignState.CHECKING}, {"quote_hash": binding})
-        campaign_progress.set_checked(conn, campaign, 0, quote.to_json(), quote.skipped)
+        campaign_progress.set_checked(conn, campaign, 0, quote.to_json(), quote.skipped, rt.now())
     return True
 
 
