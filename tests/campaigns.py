@@ -35,10 +35,15 @@ def draft(world: World, rows: Sequence[GivenRow] = (), name: str = "spring", **f
 
 
 def checked(world: World, campaign: Campaign) -> Campaign:
-    """Check a campaign's rows; return it as it is then."""
+    """Check a campaign's rows; return it as it is then. Each row is either skipped or part of its quote."""
     start_check(world.rt, campaign.id)
     check_all(world.rt, campaign.id)
-    return now(world, campaign)
+    found, sums = now(world, campaign), counts(world, campaign)
+    if found.quote is not None:
+        refused = [verdict for verdict in verdicts(world, campaign).values() if verdict is not None]
+        assert sums.skipped == len(refused) == quote_of(found).skipped
+        assert sums.skipped + quote_of(found).total.messages == sums.rows
+    return found
 
 
 def now(world: World, campaign: Campaign) -> Campaign:

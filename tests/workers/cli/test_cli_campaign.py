@@ -232,3 +232,17 @@ def test_audiences_are_left_out_when_a_campaign_is_created_or_later(shell: Shell
     assert (malformed.code, "line 2: a cell opens" in malformed.err) == (2, True)
     assert later.out == "campaign a: 1 rows are left out\n"
     assert world.rows("SELECT name, state FROM campaigns") == [("a", "stale")]
+
+
+def test_a_definition_is_changed_until_the_campaign_is_started(shell: Shell, world: World, tmp_path: Path) -> None:
+    created(shell, people(tmp_path, "+2348012345678,Ada"), "--text", "Hello ${name} of ${place}", "--field", "place=A")
+
+    said = shell("campaign", "change", "spring", *OF, "--text", "Hi ${name} of ${place}", "--field", "PLACE=B")
+    nothing = shell("campaign", "change", "spring", *OF)
+    invalid = shell("campaign", "change", "spring", *OF, "--from", "OTHER")
+
+    assert said.out == "campaign spring is changed and stale; check it again\n"
+    assert (nothing.code, "give what to change" in nothing.err) == (2, True)
+    assert (invalid.code, "sender: 'OTHER' is not registered" in invalid.err) == (2, True)
+    assert shell("campaign", "check", "spring", *OF).code == 0
+    assert "Hi Ada of B" in shell("campaign", "preview", "spring", 2, *OF).out
