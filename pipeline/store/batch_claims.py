@@ -100,8 +100,7 @@ WITH lead AS MATERIALIZED (
     ) AS head WHERE before < share
 ), mine AS (
     UPDATE batches AS b
-    SET status = CASE WHEN {goes} THEN 'sending' ELSE 'queued' END,
-        held = CASE WHEN NOT {goes} THEN CASE WHEN a.state = 'active' THEN 'campaign' ELSE 'account' END END,
+    SET status = CASE WHEN {goes} THEN 'sending' ELSE 'queued' END, held = CASE WHEN NOT {goes} THEN 'account' END,
         fence = fence + 1, claims = CASE WHEN {goes} THEN claims + 1 ELSE claims END, hints = 0,
         lease_until = CASE WHEN {goes} THEN clock_timestamp() + %(lease)s * interval '1 second' END, holder = %(holder)b
     FROM accounts AS a
@@ -115,7 +114,13 @@ SELECT mine.id, first_id, last_id, account_id, class AS message_class, carrier, 
 FROM mine
 LEFT JOIN carriers ON carriers.name = carrier AND carriers.state = 'active' AND account_state = 'active'
 ORDER BY mine.id
-""".format(goes=f"(a.state = 'active' AND NOT {STOPPED} OR b.valid_until <= now())")
+""".format(goes="(a.state = 'active' OR b.valid_until <= now())")
+#: apart from the claim: to plan it costs as much as to look up a hundred campaigns, and most batches have none
+_HOLD_STOPPED = f"""
+UPDATE batches AS b SET status = 'queued', held = 'campaign', claims = claims - 1, lease_until = NULL
+WHERE id = ANY(%(ids)b) AND {STOPPED} AND valid_until > now()
+RETURNING id
+"""
 #: most consecutive claims that find only batches of suspended accounts and stopped campaigns
 _LOOKS = 20
 
@@ -137,11 +142,17 @@ def claim(conn: Connection, ids: Sequence[UUID], lease: float, holder: UUID | No
     params = {"ids": list(ids), "lease": lease, "holder": holder, **sizes}
     for _ in range(_LOOKS):
         rows = conn.exec_driver_sql(_CLAIM, params).all()
-        if claims := [as_claim(row) for row in rows if row.held is None]:
+        held = _hold_stopped(conn, [row.id for row in rows if row.campaign_id and row.held is None])
+        if claims := [as_claim(row) for row in rows if row.held is None and row.id not in held]:
             return claims
         if not rows:
             break
     return []
+
+
+def _hold_stopped(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Hold those of the just claimed batches whose campaign is stopped, unless they have expired; return them."""
+    return {id_ for (id_,) in conn.exec_driver_sql(_HOLD_STOPPED, {"ids": list(ids)})} if ids else set()
 
 
 def as_claim(row: Row[Any]) -> Claim:
@@ -213,11 +224,10 @@ class PortionMark:
     marked: UUID | None
 
 
-_ADVANCE = f"""
+_MARK = """
 UPDATE batches AS b
 SET recorded = coalesce(s.recorded, b.recorded),
-    marked = CASE WHEN valid_until > clock_timestamp() AND NOT {STOPPED} THEN coalesce(s.marked, b.marked)
-                  ELSE b.marked END,
+    marked = CASE WHEN valid_until > clock_timestamp(){goes} THEN coalesce(s.marked, b.marked) ELSE b.marked END,
     marked_at = clock_timestamp(),
     claims = CASE WHEN s.recorded IS NULL THEN claims ELSE 0 END,
     lease_until = clock_timestamp() + %(lease)s * interval '1 second'
@@ -225,8 +235,10 @@ FROM unnest(%(ids)b::uuid[], %(fences)b::int4[], %(recorded)b::uuid[], %(marked)
      AS s (id, fence, recorded, marked)
 WHERE b.id = s.id AND b.fence = s.fence AND b.status = 'sending'
 RETURNING b.id, s.marked IS NULL OR b.marked = s.marked AND b.marked_at < b.valid_until AS is_open, b.marked_at,
-          {STOPPED} AND b.marked_at < b.valid_until AS is_stopped
+          {is_stopped} AS is_stopped
 """
+_ADVANCE = _MARK.format(goes="", is_stopped="false")
+_ADVANCE_CAMPAIGNS = _MARK.format(goes=f" AND NOT {STOPPED}", is_stopped=f"{STOPPED} AND b.marked_at < b.valid_until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +255,13 @@ class LeaseState:
     stopped: Set[UUID] = frozenset()
 
 
-def advance(conn: Connection, steps: Sequence[PortionMark], lease: float) -> LeaseState:
-    """Move marks and renew leases of batches still claimed; a stale fence moves nothing. Return the lease states."""
+def advance(conn: Connection, steps: Sequence[PortionMark], lease: float, *, of_campaigns: bool = False) -> LeaseState:
+    """Move marks and renew leases of batches still claimed; a stale fence moves nothing. Return the lease states.
+
+    `of_campaigns`: some may be of campaigns; those of a stopped one are not marked.
+    """
     rows = conn.exec_driver_sql(
-        _ADVANCE,
+        _ADVANCE_CAMPAIGNS if of_campaigns else _ADVANCE,
         {
             "ids": [step.batch for step in steps],
             "fences": [step.fence for step in steps],

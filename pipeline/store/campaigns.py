@@ -54,8 +54,7 @@ def named(conn: Connection, account: str, name: str) -> Campaign | None:
 
 #: SQL list of the states in which messages may be submitted
 SENDABLE_STATES = ", ".join(f"'{state}'" for state in sorted(SENDABLE))
-#: SQL: whether nothing of batch `b` may be submitted, as its campaign is paused or was ended; costs a comparison where
-#: there is no campaign
+#: SQL: whether nothing of batch `b` may be submitted, as its campaign is paused or was ended
 STOPPED = (
     "(b.campaign_id IS NOT NULL"
     f" AND coalesce((SELECT state FROM campaigns WHERE id = b.campaign_id) NOT IN ({SENDABLE_STATES}), false))"

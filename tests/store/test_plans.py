@@ -300,6 +300,8 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         lambda c: {"batches": c.batches, "after": c.firsts, "last": c.lasts, "resent": [True] * len(c.batches)},
     ),
     "advance": (batch_claims._ADVANCE, steps),
+    "advance campaigns": (batch_claims._ADVANCE_CAMPAIGNS, steps),
+    "hold stopped": (batch_claims._HOLD_STOPPED, lambda crowd: {"ids": crowd.batches}),
     "finish": (batch_claims._FINISH, lambda crowd: {"ids": crowd.batches}),
     "requeue": (batch_claims._REQUEUE, lambda crowd: {"ids": crowd.batches, "resting": UUID(int=0)}),
     "lost": (batch_claims._LOST, lambda _: {"limit": 500}),

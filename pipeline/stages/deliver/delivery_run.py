@@ -70,10 +70,10 @@ class _Run:
     reached: dict[UUID, UUID | None]
     #: its pages of the journal
     pages: Pages = field(default_factory=Pages)
-    #: message → after how long the carrier asked to retry it
-    pauses: dict[UUID, timedelta] = field(default_factory=dict)
     #: the campaigns of its batches
     campaigns: frozenset[UUID] = frozenset()
+    #: message → after how long the carrier asked to retry it
+    pauses: dict[UUID, timedelta] = field(default_factory=dict)
     #: batch of a campaign → the last of its messages that are to be sent
     ends: dict[UUID, UUID] = field(default_factory=dict)
     #: batches given back before the end of the run, as their campaigns were stopped
@@ -113,11 +113,12 @@ def _start(rt: Runtime, conn: Connection, claims: Sequence[Claim]) -> _Run:
     pages = Pages(rt.journal)
     pages.open(first)
     pages.turn()
-    state = batch_claims.advance(conn, steps(claims, NOTHING, marked), rt.settings.lease_seconds)
+    campaigns = frozenset(claim.campaign for claim in claims if claim.campaign)
+    marks = steps(claims, NOTHING, marked)
+    state = batch_claims.advance(conn, marks, rt.settings.lease_seconds, of_campaigns=bool(campaigns))
     reached = {claim.span.batch: claim.recorded for claim in claims}
-    run = _Run(claims, first, portions, state, pace, reached, pages)
-    run.campaigns = frozenset(claim.campaign for claim in claims if claim.campaign)
-    if run.campaigns:
+    run = _Run(claims, first, portions, state, pace, reached, pages, campaigns)
+    if campaigns:
         batches = [claim.span.batch for claim in claims if claim.campaign]
         run.ends = {batch: loads[batch][-1].ref for batch in batches if loads[batch]}
         run.gone = _give_back_stopped(rt, conn, run, state)
@@ -234,7 +235,8 @@ def _wait(rt: Runtime, run: _Run, portion: Portion) -> LeaseState:
             with rt.begin() as conn:
                 batch_claims.advance(conn, steps(run.claims, NOTHING, NOTHING), rt.settings.lease_seconds)
     with rt.begin() as conn:
-        state = batch_claims.advance(conn, steps(run.claims, NOTHING, portion), rt.settings.lease_seconds)
+        marks = steps(run.claims, NOTHING, portion)
+        state = batch_claims.advance(conn, marks, rt.settings.lease_seconds, of_campaigns=bool(run.campaigns))
         gone = _give_back_stopped(rt, conn, run, state)
     run.gone |= gone
     return state
@@ -261,7 +263,7 @@ def _commit_result(rt: Runtime, run: _Run, entry: PortionResult, until: float) -
     while True:
         try:
             with rt.begin() as conn:
-                state = batch_claims.advance(conn, moves, rt.settings.lease_seconds)
+                state = batch_claims.advance(conn, moves, rt.settings.lease_seconds, of_campaigns=bool(run.campaigns))
                 if not (again and attempts.are_written(conn, entry.trials())):
                     hints = _write(rt, conn, run, entry, state)
             return state, hints
