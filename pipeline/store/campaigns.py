@@ -82,16 +82,16 @@ def share(conn: Connection, campaign: UUID) -> Campaign | None:
     return as_campaign(row) if row else None
 
 
-_LISTING = f"""
-{_SELECT} WHERE c.account_id = coalesce(%(account)s::int4, c.account_id) AND c.id < %(before)s
-ORDER BY c.id DESC LIMIT %(most)s
-"""
+_LATEST = f"{_SELECT} WHERE c.id < %(before)s{{condition}} ORDER BY c.id DESC LIMIT %(most)s"
+_LATEST_OF_ALL = _LATEST.format(condition="")
+_LATEST_OF = _LATEST.format(condition=" AND c.account_id = %(account)s")
 
 
 def listing(conn: Connection, account: int | None, before: UUID, most: int) -> list[Campaign]:
     """Return campaigns of an account (None: of all) that were created before an id, the latest first."""
     params = {"account": account, "before": before, "most": most}
-    return [as_campaign(row) for row in conn.exec_driver_sql(_LISTING, params)]
+    rows = conn.exec_driver_sql(_LATEST_OF_ALL if account is None else _LATEST_OF, params)
+    return [as_campaign(row) for row in rows]
 
 
 _INSERT = """
