@@ -58,7 +58,7 @@ WHERE campaign_id = %(campaign)s AND line BETWEEN %(first)s AND %(last)s ORDER B
 def stored(conn: Connection, campaign: UUID, first: int, last: int) -> list[LoadedRow]:
     """Return the rows of a range of lines, in order, with the verdicts that they have now."""
     params = {"campaign": campaign, "first": first, "last": last}
-    return [LoadedRow(*row) for row in conn.exec_driver_sql(_STORED, params)]
+    return [LoadedRow(*row) for row in conn.exec_driver_sql(_STORED, params).all()]
 
 
 _PENDING = """
@@ -70,7 +70,7 @@ WHERE campaign_id = %(campaign)s AND line > %(after)s AND verdict IS NULL ORDER 
 def without_verdict(conn: Connection, campaign: UUID, after: int, most: int) -> list[CampaignRow]:
     """Return the next rows after a line that have no verdict, in order."""
     params = {"campaign": campaign, "after": after, "most": most}
-    return [CampaignRow(*row) for row in conn.exec_driver_sql(_PENDING, params)]
+    return [CampaignRow(*row) for row in conn.exec_driver_sql(_PENDING, params).all()]
 
 
 _REFUSE = """
