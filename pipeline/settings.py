@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=4, ge=1)
     #: maximum messages per batch
     batch_size: int = Field(default=1000, ge=1, le=10_000)
+    #: messages of a campaign that may be on their way before more of its rows become messages
+    campaign_ahead: int = Field(default=20_000, ge=1)
     #: maximum messages with an unknown outcome when a worker is killed
     portion_size: int = Field(default=200, ge=1, le=1000)
     #: seconds a claim lasts unless renewed; three times the longest carrier deadline
@@ -137,6 +139,8 @@ class Settings(BaseSettings):
     inbound_days: int = Field(default=90, ge=1)
     #: days for which unreadable input is kept, encrypted
     dead_letter_days: int = Field(default=14, ge=1)
+    #: days for which the recipients of ended campaigns are kept; their counts stay
+    campaign_rows_days: int = Field(default=90, ge=1)
     #: days for which entries of the audit log are kept
     audit_log_days: int = Field(default=3653, ge=1)
     #: hours for which the quote of a campaign may be approved

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from schema.message_class import MessageClass
-from schema.order import Country, Fields, Moment, Name, Order, Text
+from schema.order import CAMPAIGNS, Country, Fields, Moment, Name, Order, Text
 from schema.value_class import value_class
 from schema.vocabulary import CampaignState, DuplicatePolicy
 
@@ -153,6 +153,8 @@ class CampaignProgress:
     paced_from: datetime | None
     paced_sent: int
     paced_segments: int
+    #: gates look at messages from then on; None: at all
+    gated_from: datetime | None
     worked_at: datetime
 
     @property
@@ -191,6 +193,7 @@ def as_order(campaign: Campaign, rows: Sequence[CampaignRow]) -> Order:
     given = {
         "account": campaign.account,
         "sender": campaign.sender,
+        "door": CAMPAIGNS,
         "body": campaign.body,
         "merge": campaign.merge,
         "country": campaign.country,

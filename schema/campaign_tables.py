@@ -115,6 +115,8 @@ campaign_progress = Table(
     instant("paced_from"),
     Column("paced_sent", Integer, nullable=False, server_default=text("0")),
     Column("paced_segments", Integer, nullable=False, server_default=text("0")),
+    #: gates look at messages from then on: an operator resumed it though a gate had paused it; null: at all
+    instant("gated_from"),
     #: when the last portion was committed, or hinted
     instant("worked_at", nullable=False, server_default=NOW),
     CheckConstraint("skipped + sent + left_out <= rows", name="rows"),

@@ -21,8 +21,10 @@ from schema.message_class import MessageClass
 #: recipients one order may have
 MAX_RECIPIENTS = 10_000
 
+#: `door` of the orders that campaigns make of their rows
+CAMPAIGNS = "campaign"
 #: `door` values that producers may not use: replies to handsets skip quiet hours and opt-outs
-RESERVED_APIS = frozenset({"reply"})
+RESERVED_APIS = frozenset({"reply", CAMPAIGNS})
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 

@@ -20,6 +20,7 @@ def _every(seconds: float, task: str) -> PeriodicTask:
 
 SCHEDULE: dict[str, PeriodicTask] = {
     "promote": _every(1, "sms.promote"),
+    "campaigns": _every(1, "sms.campaigns"),
     "settle": _every(1, "sms.settle"),
     "fold": _every(5, "sms.fold"),
     "sweep": _every(5, "sms.sweep"),

@@ -20,4 +20,5 @@ def order_to_oneself(rt: Runtime, campaign: UUID, line: int, number: str) -> Ord
     order = read_row(rt, campaign, line).order
     [recipient] = order.recipients
     own = recipient.model_copy(update={"to": number, "country": None, "correlation_id": None})
-    return order.model_copy(update={"recipients": [own]})
+    # an ordinary order, not one of the campaign's
+    return order.model_copy(update={"recipients": [own], "door": None})

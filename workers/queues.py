@@ -13,13 +13,15 @@ INGEST = "ingest"
 SEGMENT = "segment"
 BILL = "bill"
 DELIVER = "deliver"
+#: campaigns: their rows are checked, and become messages
+CAMPAIGN = "campaign"
 #: one-time passwords: all their stages, on a worker of its own
 OTP = "otp"
 #: periodic tasks of beat
 CLOCK = "clock"
 
 #: published through the broker's default exchange, whose bindings cannot be deleted
-QUEUES = tuple(Queue(name, routing_key=name) for name in (INGEST, SEGMENT, BILL, DELIVER, OTP, CLOCK))
+QUEUES = tuple(Queue(name, routing_key=name) for name in (INGEST, SEGMENT, BILL, DELIVER, CAMPAIGN, OTP, CLOCK))
 
 #: prefixes of the queues of a carrier with its own process: its batches, and its one-time passwords
 OWN, CODES = "carrier.", "codes."

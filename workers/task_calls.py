@@ -10,7 +10,10 @@ from schema.message import Hint, Measure
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Placement
 from workers import queues
-from workers.queues import BILL, DELIVER, OWN, SEGMENT
+from workers.queues import BILL, CAMPAIGN, DELIVER, OWN, SEGMENT
+
+#: seconds after which a hint of a campaign is dropped: busy workers do not find a heap of them
+_HINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class TaskCall:
     task: str
     queue: str
     args: tuple[object, ...]
+    #: seconds after which the clock publishes another, and this one is dropped; None: never
+    expires: float | None = None
 
 
 def segment_calls(batches: Iterable[UUID], message_class: MessageClass) -> list[TaskCall]:
@@ -43,6 +48,16 @@ def deliver_calls(rt: Runtime, hints: Iterable[Hint]) -> list[TaskCall]:
     """Return the calls that deliver queued batches, on the queues that their carriers' placements demand."""
     grouped = queues.deliveries(hints, lambda carrier: placement(rt, carrier))
     return [TaskCall("sms.deliver", queue, (batches,)) for queue, batches in grouped]
+
+
+def check_call(campaign: UUID) -> TaskCall:
+    """Return the call that checks the next rows of a campaign."""
+    return TaskCall("sms.campaign.check", CAMPAIGN, (str(campaign),), _HINT_SECONDS)
+
+
+def expand_call(campaign: UUID) -> TaskCall:
+    """Return the call that makes messages of the next rows of a campaign."""
+    return TaskCall("sms.campaign.expand", CAMPAIGN, (str(campaign),), _HINT_SECONDS)
 
 
 def query_calls(rt: Runtime, asks: Mapping[str, Sequence[UUID]]) -> list[TaskCall]:

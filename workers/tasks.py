@@ -15,11 +15,11 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from pipeline.errors import ConfigurationError, DatabaseFault
-from pipeline.stages.hourly_maintenance import maintain
+from pipeline.stages.hourly_maintenance import drop_campaign_rows, maintain
 from pipeline.stages.receipt_latency import measure_receipt_latency
 from pipeline.stages.resend import query_carrier
 from schema.message_class import MessageClass
-from workers import task_calls, wiring
+from workers import campaign_wiring, producer_campaigns, task_calls, wiring
 from workers.app import app, runtime
 from workers.broker.task_message import request_id
 from workers.queues import OTP
@@ -71,6 +71,42 @@ def deliver_batches(batches: list[str]) -> None:
 def promote_due() -> None:
     """Queue batches that are due."""
     publish(wiring.promote_due(runtime()))
+
+
+@app.task(name="sms.campaigns")
+def advance_campaigns() -> None:
+    """Begin, expire and finish campaigns; hint those that have rows to be worked on."""
+    publish(campaign_wiring.advance_campaigns(runtime()))
+
+
+@app.task(name="sms.campaign.check")
+def check_campaign(campaign: str) -> None:
+    """Check and price the next rows of a campaign."""
+    publish(campaign_wiring.check_campaign(runtime(), UUID(campaign)))
+
+
+@app.task(name="sms.campaign.expand")
+def expand_campaign(campaign: str) -> None:
+    """Make messages of the next rows of a campaign."""
+    publish(campaign_wiring.expand_campaign(runtime(), UUID(campaign)))
+
+
+@app.task(name="sms.campaign.create", bind=True)
+def create_campaign(self: Any, definition: dict[str, Any]) -> None:
+    """Create a campaign for a producer."""
+    _take_request(self, definition)
+
+
+@app.task(name="sms.campaign.rows", bind=True)
+def load_campaign(self: Any, page: dict[str, Any]) -> None:
+    """Load a page of a campaign's recipients for a producer."""
+    _take_request(self, page)
+
+
+@app.task(name="sms.campaign.control", bind=True)
+def control_campaign(self: Any, operation: dict[str, Any]) -> None:
+    """Check, start, pause, resume or abort a campaign for a producer."""
+    _take_request(self, operation)
 
 
 @app.task(name="sms.settle")
@@ -125,6 +161,19 @@ def recover_killed() -> None:
 def run_maintenance() -> None:
     """Run the hourly maintenance."""
     maintain(runtime())
+    drop_campaign_rows(runtime())
+
+
+def _take_request(task: Any, given: dict[str, Any]) -> None:
+    """Do what a producer asks of a campaign; the broker keeps what came too early, or the database cannot take now."""
+    id_ = task.request.id
+    try:
+        producer_campaigns.take_request(runtime(), task.name, id_, request_id(id_), given)
+    except (ConfigurationError, DatabaseFault, producer_campaigns.TooEarly) as fault:
+        if isinstance(fault, DatabaseFault) and fault.is_final:
+            raise
+        time.sleep(_PAUSE)
+        raise Reject(str(fault), requeue=True) from None
 
 
 def publish(calls: Iterable[TaskCall]) -> None:
@@ -137,7 +186,8 @@ def forward(call: TaskCall) -> None:
     """Enqueue a task. An unreachable broker is no error: the rows wait, and sweep hints them again."""
     try:
         # only the carrier's own process declares its queue: name it here as it is declared there
-        app.tasks[call.task].apply_async(call.args, queue=Queue(call.queue, routing_key=call.queue))
+        options: dict[str, Any] = {"queue": Queue(call.queue, routing_key=call.queue), "expires": call.expires}
+        app.tasks[call.task].apply_async(call.args, **options)
     except OperationalError:
         log.warning("the broker is unreachable; %s will be hinted again", call.task)
 

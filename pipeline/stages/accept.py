@@ -5,15 +5,13 @@ bill) find out which messages can be paid for.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from pipeline.rules.batching import PackedBatch, answered, as_written, pack
-from pipeline.rules.money.message_pricing import Pricing, charge_all, payer
+from pipeline.rules.batching import answered, as_written, pack
 from pipeline.rules.text.segments import Capacity
-from pipeline.runtime import Connection, Runtime
+from pipeline.runtime import Runtime
 from pipeline.store import batches, wallet_ledger
 from pipeline.store.api import challenges
-from pipeline.transitions import new_batches, new_requests
+from pipeline.transitions import new_batches, new_requests, priced_batches
 from schema.api import Challenge
 from schema.message import Accepted, Admission, Answered, Hint
 from schema.value_class import value_class
@@ -47,22 +45,9 @@ def accept(
         now, clock = rt.now(), batches.clock(conn)
         new = [each for each in admissions if each.request in fresh]
         loads = list(pack(new, rt.new_ids(), clock, rt.settings.batch_size))
-        pricing, subscribing = _pricing(conn, rt.common_time(clock), loads)
-        charges = charge_all(pricing, loads, capacities)
-        priced = list(zip(loads, charges, strict=True))
-        hints, holds = new_batches.accept(conn, now, priced, subscribing, clock=clock)
+        found = priced_batches.price(conn, rt.common_time(clock), loads, capacities)
+        hints, holds = new_batches.accept(conn, now, found.priced, found.subscribing, clock=clock)
         wallet_ledger.hold_all(conn, holds, now)
-    written = as_written(loads, charges)
+    written = as_written(loads, (charges for _, charges in found.priced))
     answers = [earlier.get(each.request) or answered(each, written) for each in admissions]
     return AcceptResult(answers, hints)
-
-
-def _pricing(conn: Connection, at: datetime, loads: Sequence[PackedBatch]) -> tuple[Pricing, set[int]]:
-    """Return the pricing of the batches, and the accounts that events are written for."""
-    if not loads:  # replays only
-        return Pricing({}, {}), set()
-    accounts = {load.batch.account for load in loads if not load.batch.test}
-    funds = wallet_ledger.quotas_left(conn, {payer(load) for load in loads})
-    subscribing = {account for (account, _), (_, subscribes) in funds.items() if subscribes}
-    quotas = {each: quota for each, (quota, _) in funds.items()}
-    return Pricing(wallet_ledger.books(conn, accounts, at), quotas), subscribing

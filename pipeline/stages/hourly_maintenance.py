@@ -1,11 +1,15 @@
 """Hourly maintenance: create partitions ahead; prune old keys, challenges, deliveries, events, MO, dead letters."""
 
+import logging
 from datetime import timedelta
 
+from pipeline.errors import DatabaseFault
+from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime, Work
 from pipeline.store import (
     advisory_locks,
     audit_log,
+    campaigns,
     carrier_binds,
     dead_letters,
     events,
@@ -18,6 +22,8 @@ from pipeline.store import (
 from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
 from pipeline.store.consent import inbound
 
+log = logging.getLogger(__name__)
+
 #: days for which partitions are created ahead
 AHEAD = 7
 #: retention of challenges in days: longer than a message may be unknown, as they have its callback URL
@@ -25,6 +31,8 @@ CHALLENGE_DAYS = 7
 
 #: retention in days of the parts of long messages, to which receipts are matched
 PART_DAYS = 14
+#: partitions of campaigns' rows looked at in one run
+ROW_DAYS = 400
 #: retention in days of the bind reports of hosts whose process is gone
 BIND_DAYS = 7
 
@@ -48,3 +56,24 @@ def maintain(rt: Runtime) -> list[str]:
         inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))
         today = rt.now().date()
         return partitions.prepare(conn, (today + timedelta(days=ahead) for ahead in range(-1, AHEAD + 1)))
+
+
+def drop_campaign_rows(rt: Runtime) -> list[str]:
+    """Drop the partitions of recipients whose campaigns all ended `campaign_rows_days` days ago; return their names.
+
+    Their counts stay in `campaign_progress`. A partition that is in use is left to the next run.
+    """
+    cutoff = rt.now() - timedelta(days=rt.settings.campaign_rows_days)
+    with rt.read_only() as conn:
+        days = partitions.before(conn, "campaign_rows", cutoff.date(), ROW_DAYS)
+        over = [name for name, day in days.items() if not campaigns.are_kept(conn, *ids.day_bounds(day), cutoff)]
+    dropped = []
+    for name in over:
+        try:
+            with rt.begin() as conn:
+                partitions.drop(conn, name)
+        except DatabaseFault as fault:
+            log.warning("the partition %s is not dropped yet: %s", name, fault)
+            break
+        dropped.append(name)
+    return dropped

@@ -30,21 +30,33 @@ class Unsealer:
 
         An unsealed order is marked as such (`Order.is_unsealed`): some accounts refuse those.
         """
-        key = sealed_order.key_of(given)
-        if key is None:
-            order = read(given)
+        opened = self.open(rt, task_id, given)
+        if isinstance(opened, Refusal):
+            return [opened]
+        content, account = opened
+        order = read(content)
+        if account is None:
             return order.as_unsealed() if isinstance(order, Order) else order
-        found = self._key(rt, key) if key else None
-        if found is None:
-            return [_refusal("it is sealed with no producer key in force: `postroad producer list` shows them")]
-        account, secret = found
-        try:
-            order = read(secret.open(task_id, given[FIELD]))
-        except SealBroken as error:
-            return [_refusal(str(error))]
         if isinstance(order, Order) and order.account != account:
             return [_refusal("the key it is sealed with is another account's")]
         return order
+
+    def open(self, rt: Runtime, task_id: str, given: Any) -> tuple[Any, str | None] | Refusal:
+        """Return the content of a task's argument, and the account whose key it was sealed with; None: unsealed.
+
+        A refusal says why it cannot be decrypted.
+        """
+        key = sealed_order.key_of(given)
+        if key is None:
+            return given, None
+        found = self._key(rt, key) if key else None
+        if found is None:
+            return _refusal("it is sealed with no producer key in force: `postroad producer list` shows them")
+        account, secret = found
+        try:
+            return secret.open(task_id, given[FIELD]), account
+        except SealBroken as error:
+            return _refusal(str(error))
 
     def _key(self, rt: Runtime, key: str) -> tuple[str, ProducerKey] | None:
         known = self._known.get(key)

@@ -1,8 +1,8 @@
 """The campaign_progress table: how many rows of a campaign are loaded, checked, skipped and sent."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -85,3 +85,65 @@ _SKIP = "UPDATE campaign_progress SET skipped = skipped + %(rows)s WHERE campaig
 def skip(conn: Connection, campaign: UUID, rows: int) -> None:
     """Count rows as skipped."""
     conn.exec_driver_sql(_SKIP, {"campaign": campaign, "rows": rows})
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedRows:
+    """What one portion of rows adds to the counts."""
+
+    #: all rows up to this line are sent or skipped
+    through: int
+    sent: int
+    skipped: int
+    segments: int
+    #: cost in minor units
+    amount: int
+    #: since when the speed limit counts, and what it counted before this portion
+    paced_from: datetime | None
+    paced_sent: int
+    paced_segments: int
+
+
+_ADD = """
+UPDATE campaign_progress
+SET expanded_line = %(through)s, sent = sent + %(sent)s, skipped = skipped + %(skipped)s,
+    segments = segments + %(segments)s, amount = amount + %(amount)s,
+    paced_from = %(paced_from)s, paced_sent = %(paced_sent)s + %(sent)s,
+    paced_segments = %(paced_segments)s + %(segments)s, worked_at = %(at)s
+WHERE campaign_id = %(campaign)s
+"""
+
+
+def add(conn: Connection, campaign: UUID, rows: ExpandedRows, at: datetime) -> None:
+    """Add a portion to the counts of a campaign, which are locked."""
+    conn.exec_driver_sql(_ADD, {**asdict(rows), "campaign": campaign, "at": at})
+
+
+_PACE = """
+UPDATE campaign_progress SET paced_from = %(at)s, paced_sent = 0, paced_segments = 0 WHERE campaign_id = %(campaign)s
+"""
+_GATES_FROM = "UPDATE campaign_progress SET gated_from = %(at)s WHERE campaign_id = %(campaign)s"
+
+
+def pace_from(conn: Connection, campaign: UUID, at: datetime) -> None:
+    """Let the speed limit of a campaign count from now."""
+    conn.exec_driver_sql(_PACE, {"campaign": campaign, "at": at})
+
+
+def gates_from(conn: Connection, campaign: UUID, at: datetime) -> None:
+    """Let the gates of a campaign look at later messages only."""
+    conn.exec_driver_sql(_GATES_FROM, {"campaign": campaign, "at": at})
+
+
+_HINT = """
+UPDATE campaign_progress SET worked_at = %(at)s WHERE campaign_id IN (
+    SELECT campaign_id FROM campaign_progress WHERE campaign_id = ANY(%(ids)b) AND worked_at < %(before)s
+    ORDER BY campaign_id FOR UPDATE SKIP LOCKED
+) RETURNING campaign_id
+"""
+
+
+def hint(conn: Connection, campaigns: Collection[UUID], before: datetime, at: datetime) -> set[UUID]:
+    """Note that campaigns on which nothing was done since `before` are hinted; return these."""
+    params = {"ids": list(campaigns), "before": before, "at": at}
+    return set(conn.exec_driver_sql(_HINT, params).scalars()) if campaigns else set()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -148,6 +148,52 @@ def move(
         "ends": ends,
     }
     return bool(conn.exec_driver_sql(_MOVE, params).rowcount)
+
+
+_DUE = """
+SELECT c.id, c.state, c.valid_until <= %(now)s AS is_over, c.state = 'scheduled' AND c.send_at <= %(now)s AS is_due,
+       p.rows = p.skipped + p.sent + p.left_out AS has_outcomes
+FROM campaigns AS c JOIN campaign_progress AS p ON p.campaign_id = c.id
+WHERE c.state IN ('checking', 'scheduled', 'running', 'paused')
+  AND (c.state <> 'checking' AND c.valid_until <= %(now)s OR c.state = 'scheduled' AND c.send_at <= %(now)s
+       OR c.state IN ('checking', 'running') AND p.worked_at < %(before)s)
+ORDER BY p.worked_at LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DueCampaign:
+    """A campaign that the clock has something to do with."""
+
+    id: UUID
+    state: CampaignState
+    #: its validity has ended
+    is_over: bool
+    #: its send time has come
+    is_due: bool
+    #: each of its rows is sent or skipped
+    has_outcomes: bool
+
+
+def due(conn: Connection, now: datetime, before: datetime, limit: int) -> list[DueCampaign]:
+    """Return campaigns that begin or expire, or are to be worked on and were not since `before`, up to a limit."""
+    rows = conn.exec_driver_sql(_DUE, {"now": now, "before": before, "limit": limit})
+    return [
+        DueCampaign(row.id, CampaignState(row.state), bool(row.is_over), bool(row.is_due), row.has_outcomes)
+        for row in rows
+    ]
+
+
+_ARE_KEPT = """
+SELECT EXISTS (
+    SELECT FROM campaigns WHERE id >= %(low)s AND id < %(high)s AND (ended_at IS NULL OR ended_at >= %(since)s)
+)
+"""
+
+
+def are_kept(conn: Connection, low: UUID, high: UUID, since: datetime) -> bool:
+    """Tell whether a campaign from id `low` to before `high` has not ended, or not before `since`."""
+    return bool(conn.exec_driver_sql(_ARE_KEPT, {"low": low, "high": high, "since": since}).scalar())
 
 
 def _stored(value: object) -> object:

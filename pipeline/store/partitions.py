@@ -1,7 +1,7 @@
 """Daily partitions of messages, provider_attempts and campaign_rows, by range of the UUIDv7 id."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
@@ -37,3 +37,26 @@ def prepare(conn: Connection, days: Iterable[date]) -> list[str]:
                 conn.exec_driver_sql(step.format(fillfactor=fillfactor, **words))
             made.append(name)
     return made
+
+
+_NAMES = """
+SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = to_regclass(%(table)s) AND c.relname ~ '_[0-9]{8}$' AND right(c.relname, 8) < %(day)s
+ORDER BY c.relname LIMIT %(limit)s
+"""
+
+
+def before(conn: Connection, table: str, day: date, limit: int) -> dict[str, date]:
+    """Return partition → its day, of up to `limit` partitions of a table before a day, the oldest first."""
+    names = conn.exec_driver_sql(_NAMES, {"table": table, "day": f"{day:%Y%m%d}", "limit": limit}).scalars()
+    return {name: datetime.strptime(f"{name[-8:]}Z", "%Y%m%d%z").date() for name in names}
+
+
+#: a long wait for the table's lock would stop everything behind it
+_BRIEFLY = "SET LOCAL lock_timeout = '500ms'"
+
+
+def drop(conn: Connection, name: str) -> None:
+    """Drop a partition; fails after half a second if transactions use its table."""
+    conn.exec_driver_sql(_BRIEFLY)
+    conn.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")

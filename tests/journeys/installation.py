@@ -273,7 +273,7 @@ class Installation:
         """Return the numbers of tasks in each queue of the broker, and of unacknowledged ones."""
         with producer(self.pair.broker_url).connection_for_write() as connection:
             client = redis_channel(connection).client
-            names = ("ingest", "segment", "bill", "deliver", "otp", "clock")
+            names = ("ingest", "segment", "bill", "deliver", "campaign", "otp", "clock")
             return {name: client.llen(name) for name in names} | {"given": client.hlen("unacked")}
 
     def drained(self, seconds: float = 30) -> None:

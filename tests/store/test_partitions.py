@@ -1,11 +1,14 @@
 """The daily partitions: a message is in the partition of the day of its id, and there is one for every message."""
 
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from pipeline.rules.identity import ids
-from pipeline.stages.hourly_maintenance import AHEAD, maintain
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages.hourly_maintenance import AHEAD, drop_campaign_rows, maintain
 from pipeline.store import partitions
 from tests.world import World
 
@@ -16,6 +19,14 @@ VALUES (%(id)s, %(id)s, %(id)s, 1, '+1', '', 'ACME', 'x') RETURNING tableoid::re
 ATTEMPT = """
 INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, marked_at)
 VALUES (%(id)s, 1, 'alpha', %(id)s, 1, 'accepted', now()) RETURNING tableoid::regclass::text
+"""
+CAMPAIGN = """
+WITH made AS (
+    INSERT INTO campaigns (id, account_id, name, state, ended_at, sender, class, body, created_by)
+    VALUES (%(id)s, 1, %(id)s, %(state)s, %(ended_at)s, 'ACME', 'bulk', 'x', 'os_user:ada') RETURNING id
+), counted AS (
+    INSERT INTO campaign_progress (campaign_id, rows, sent) SELECT id, 1, 1 FROM made
+) INSERT INTO campaign_rows (campaign_id, line, phone) SELECT id, 2, '+2348012345678' FROM made
 """
 
 
@@ -116,3 +127,24 @@ def test_rows_in_the_default_partition_move_to_the_partition_of_their_day_when_i
 
     found = world.rows("SELECT tableoid::regclass::text FROM messages WHERE id = %(id)s", id=id_)
     assert found == ["messages_20310301"]
+
+
+def test_recipients_of_campaigns_are_dropped_with_their_day_once_all_its_campaigns_ended_long_ago(
+    world: World, settings: Settings
+) -> None:
+    old, busy = noon(-200), noon(-150)
+    with world.rt.begin() as conn:
+        partitions.prepare(conn, [old.date(), busy.date()])
+    campaigns = [ids.new_ids(at, place) for at in (old, busy) for place in (1, 2)]
+    for id_, state in zip(campaigns, ("finished", "aborted", "finished", "paused"), strict=True):
+        world.run(CAMPAIGN, id=id_, state=state, ended_at=None if state == "paused" else noon(-100))
+    before = partitions_of(world, "campaign_rows")
+
+    with world.rt.begin() as conn:  # a transaction that uses the table
+        conn.exec_driver_sql("SELECT FROM campaign_rows")
+        with closing(Runtime(settings)) as rt:
+            assert drop_campaign_rows(rt) == []
+    assert drop_campaign_rows(world.rt) == [f"campaign_rows_{old:%Y%m%d}"]
+
+    assert set(before) - set(partitions_of(world, "campaign_rows")) == {f"campaign_rows_{old:%Y%m%d}"}
+    assert world.rows("SELECT count(*), sum(sent) FROM campaign_progress") == [(4, 4)]

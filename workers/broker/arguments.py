@@ -26,7 +26,7 @@ def _nothing(args: Args) -> bool:
 
 
 def _order(args: Args) -> bool:
-    """An order is validated later, where the producer gets its errors."""
+    """An order is validated later, where the producer gets its errors; so is what it asks of a campaign."""
     return len(args) == 1
 
 
@@ -44,6 +44,10 @@ def _batches(args: Args) -> bool:
 
 def _carrier_and_messages(args: Args) -> bool:
     return len(args) == 2 and isinstance(args[0], str) and _are_ids(args[1])
+
+
+def _campaign(args: Args) -> bool:
+    return len(args) == 1 and _is_id(args[0])
 
 
 def _are_ids(value: Any) -> bool:
@@ -66,6 +70,12 @@ TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.bill": _batch_and_measures,
     "sms.deliver": _batches,
     "sms.query": _carrier_and_messages,
+    "sms.campaign.check": _campaign,
+    "sms.campaign.control": _order,
+    "sms.campaign.create": _order,
+    "sms.campaign.expand": _campaign,
+    "sms.campaign.rows": _order,
+    "sms.campaigns": _nothing,
     "sms.promote": _nothing,
     "sms.settle": _nothing,
     "sms.resend": _nothing,

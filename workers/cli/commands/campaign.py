@@ -2,6 +2,7 @@
 
 import click
 
+from workers.cli.commands import campaign_control
 from workers.cli.commands.campaign_change import change
 from workers.cli.commands.campaign_create import create, load
 from workers.cli.commands.campaign_exclude import exclude
@@ -15,5 +16,9 @@ def campaign() -> None:
     """Send a text to every number in a file: create a campaign, see its price, approve it; or send it at once."""
 
 
-for _command in (create, change, load, exclude, check, quote, preview, approve, list_, status, errors, send):
+for _command in (
+    *(create, change, load, exclude, check, quote, preview, approve),
+    *campaign_control.COMMANDS,
+    *(list_, status, errors, send),
+):
     campaign.add_command(_command)

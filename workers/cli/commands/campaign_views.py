@@ -1,11 +1,8 @@
 """`postroad campaign list`, `status`, `errors`: shows campaigns, one campaign, and its rows that are not sent."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import click
@@ -16,12 +13,11 @@ from pipeline.stages.campaigns.read_quote import spell
 from pipeline.stages.campaigns.unsent_rows import unsent_rows
 from schema.campaign import Campaign, CampaignProgress
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
+from workers.cli.terminal.csv_lines import csv_lines
 from workers.cli.terminal.masking import masked
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
-#: lines that are written at once
-_LINES = 1000
 _ERRORS = ("line", "verdict", "fault", "phone", "correlation_id")
 
 
@@ -69,31 +65,10 @@ def errors(name: str, account: str | None, numbers: bool, json_: bool) -> None:
     with opened() as rt:
         rows = unsent_rows(rt, found_campaign(rt, name, account).id)
         shown = rows if numbers else ({**row, "phone": masked(row["phone"])} for row in rows)
-        for text in _json_lines(shown) if json_ else _csv_lines(shown):
+        for text in (
+            _json_lines(shown) if json_ else csv_lines(_ERRORS, ([row[word] for word in _ERRORS] for row in shown))
+        ):
             click.echo(text, nl=False)
-
-
-def _csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield rows as CSV, header first, many lines at once."""
-    lines = iter(rows)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_ERRORS)
-    while True:
-        portion = list(islice(lines, _LINES))
-        writer.writerows([_cell(row[word]) for word in _ERRORS] for row in portion)
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-        if not portion:
-            return
-
-
-def _cell(value: object) -> str:
-    """Return a value as a cell that no spreadsheet takes for a formula; a number's plus stays."""
-    text = "" if value is None else str(value)
-    is_formula = text[:1] in "=-@\t\r" and text != ""
-    return f"'{text}" if is_formula or (text[:1] == "+" and not text[1:].replace("*", "").isdigit()) else text
 
 
 def _json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -29,7 +29,8 @@ def all_masked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 #: field names of Celery's protocol, of kombu's envelope and of an order, which are not masked
 _FIELDS = (
-    "account|args|argsrepr|body|body_encoding|callbacks|chain|chord|class|compression|content-encoding|content-type|"
+    "account|args|argsrepr|body|body_encoding|callbacks|campaign|chain|chord|class|compression|content-encoding|"
+    "content-type|"
     "correlation_id|country|delivery_info|delivery_mode|delivery_tag|door|errbacks|eta|exchange|expires|group|headers|"
     "id|idempotency_key|kwargs|kwargsrepr|lang|merge|order|origin|parent_id|priority|properties|recipients|redelivered|"
     "reply_to|retries|root_id|routing_key|send_at|sender|shadow|skip_opt_outs|stamped_headers|stamps|submitted_at|task|"
@@ -37,7 +38,7 @@ _FIELDS = (
 )
 _KEPT = re.compile(
     rf'\\?"(?:{_FIELDS})\\?"\s*:'
-    r'|"sms\.[a-z]+"|"application/[a-z-]+"|"utf-8"|"base64"'
+    r'|"sms\.[a-z.]+"|"application/[a-z-]+"|"utf-8"|"base64"'
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(?:null|true|false)\b"
 )
 

@@ -1,0 +1,149 @@
+"""Control of campaigns: start, pause, resume, abort, and a change of their speed.
+
+Each call locks the campaign, so that of calls at the same time each finds what the one before it left. The trigger on
+`campaigns` enters each change in the audit log.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.errors import Conflict, NotFound, require
+from pipeline.rules.campaigns.operations import refusal
+from pipeline.rules.numbers.calling_codes import TWO_DIGITS
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import batches, campaign_expansion, campaign_progress, campaigns, held_batches
+from pipeline.transitions import campaign_moves
+from schema.campaign import Campaign
+from schema.vocabulary import CampaignState
+
+#: how the reason of a pause by a gate begins
+_GATED = "gate:"
+#: batches held in one transaction
+HELD_AT_ONCE = 500
+#: longest reason, in characters
+_REASON = 200
+
+
+def start(rt: Runtime, campaign: UUID) -> CampaignState:
+    """Start an approved campaign; return its state: scheduled, if its send time is ahead, or running.
+
+    NotFound; Conflict: it is not approved, its quote has expired (it becomes stale, to be checked again), or its
+    validity has ended.
+    """
+    _draw_canary(rt, campaign)
+    with _locked(rt, campaign, "start") as (conn, found):
+        now = rt.common_time(batches.clock(conn))
+        is_stale = found.quote_until is not None and found.quote_until <= now
+        to = CampaignState.STALE if is_stale else _waits_or_runs(found, now)
+        campaign_moves.move(conn, rt.now(), found, to, "the quote has expired" if is_stale else None)
+        campaign_progress.pace_from(conn, campaign, now)
+    if is_stale:
+        raise Conflict(f"the quote of campaign {found.name!r} has expired: check it again")
+    return to
+
+
+def pause(rt: Runtime, campaign: UUID, reason: str | None = None) -> CampaignState:
+    """Pause a scheduled or running campaign: nothing of it is submitted to carriers any more; its validity runs on.
+
+    NotFound; Conflict: it is neither scheduled nor running.
+    """
+    with _locked(rt, campaign, "pause") as (conn, found):
+        campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, _checked(reason))
+    _hold_batches(rt, campaign)
+    return CampaignState.PAUSED
+
+
+def resume(rt: Runtime, campaign: UUID) -> CampaignState:
+    """Let a paused campaign go on where it was; return its state: scheduled or running.
+
+    If a gate had paused it, gates look at later messages only. NotFound; Conflict: it is not paused, or its validity
+    has ended.
+    """
+    with _locked(rt, campaign, "resume") as (conn, found):
+        now = rt.common_time(batches.clock(conn))
+        to = _waits_or_runs(found, now)
+        campaign_moves.move(conn, rt.now(), found, to)
+        campaign_progress.pace_from(conn, campaign, now)
+        if (found.reason or "").startswith(_GATED):
+            campaign_progress.gates_from(conn, campaign, rt.now())
+    return to
+
+
+def abort(rt: Runtime, campaign: UUID, reason: str | None = None) -> CampaignState:
+    """End a campaign: rows that are no messages yet never become any, messages that no carrier has are cancelled.
+
+    NotFound; Conflict: it has ended already.
+    """
+    with _locked(rt, campaign, "abort") as (conn, found):
+        campaign_moves.move(conn, rt.now(), found, CampaignState.ABORTED, _checked(reason))
+    return CampaignState.ABORTED
+
+
+def limit(
+    rt: Runtime, campaign: UUID, *, per_hour: int | None = None, segments_per_second: float | None = None
+) -> Campaign:
+    """Change the speed of a campaign that has started, in recipients an hour and segments a second; return it.
+
+    0: no limit; None: unchanged. It counts from now. NotFound; InvalidInput; Conflict: it has not started, or ended.
+    """
+    given = {"per_hour": per_hour, "segments_per_second": segments_per_second}
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    require(changes, "give recipients an hour, segments a second, or both")
+    require(all(value is None or 0 < value < _FASTEST[name] for name, value in changes.items()), _TOO_FAST)
+    with _locked(rt, campaign, "limit") as (conn, found):
+        campaigns.update(conn, campaign, [found.state], changes)
+        campaign_progress.pace_from(conn, campaign, rt.common_time(batches.clock(conn)))
+        changed = campaigns.of(conn, campaign)
+        assert changed
+    return changed
+
+
+_FASTEST = {"per_hour": 2**31, "segments_per_second": 1e6}
+_TOO_FAST = "a limit is between 0 (none) and 2,147,483,647 recipients an hour, or a million segments a second"
+
+
+@contextmanager
+def _locked(rt: Runtime, campaign: UUID, operation: str) -> Iterator[tuple[Connection, Campaign]]:
+    """Yield a transaction with the campaign locked in a state that allows the operation; NotFound, Conflict."""
+    with rt.begin() as conn:
+        found = campaigns.lock(conn, campaign)
+        if found is None:
+            raise NotFound(f"there is no campaign {str(campaign)!r}")
+        if words := refusal(found.name, found.state, operation):
+            raise Conflict(words)
+        yield conn, found
+
+
+def _waits_or_runs(campaign: Campaign, now: datetime) -> CampaignState:
+    """Return the state of a campaign that is to be sent; Conflict: its validity has ended."""
+    if campaign.valid_until and campaign.valid_until <= now:
+        raise Conflict(f"the validity of campaign {campaign.name!r} has ended: it can only be aborted")
+    return CampaignState.SCHEDULED if campaign.send_at and campaign.send_at > now else CampaignState.RUNNING
+
+
+def _hold_batches(rt: Runtime, campaign: UUID) -> None:
+    """Hold what a paused campaign has open, so that it is not hinted in vain; a claim would hold it as well."""
+    held = HELD_AT_ONCE
+    while held == HELD_AT_ONCE:
+        with rt.begin() as conn:
+            held = held_batches.hold_campaign(conn, campaign, HELD_AT_ONCE)
+
+
+def _draw_canary(rt: Runtime, campaign: UUID) -> None:
+    """Draw the canary of an approved campaign; its rows cannot change any more, so each call draws the same."""
+    with rt.begin() as conn:
+        found = campaigns.of(conn, campaign)
+        if found and found.canary and found.state is CampaignState.APPROVED:
+            campaign_expansion.draw(conn, campaign, found.canary, TWO_DIGITS)
+
+
+def _checked(reason: str | None) -> str | None:
+    """Return an operator's reason; InvalidInput unless it is one line of text."""
+    words = (reason or "").strip() or None
+    require(
+        words is None or (len(words) <= _REASON and words.isprintable()), f"a reason is a line of {_REASON} characters"
+    )
+    require(words is None or not words.startswith(_GATED), f"a reason does not begin with {_GATED!r}")
+    return words

@@ -1,0 +1,110 @@
+"""Rows of the campaign_rows table on their way to messages: read in order of line, marked as sent or skipped."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row
+
+from schema.campaign import CampaignRow
+from schema.message import Refusal
+
+#: lines that one look for pending rows passes at most: long stretches of skipped rows are passed in several
+SCANNED = 20_000
+
+_NEXT = """
+SELECT line, phone, country, correlation_id, merge FROM campaign_rows
+WHERE campaign_id = %(campaign)s AND line > %(after)s AND line <= %(upto)s AND verdict IS NULL AND request_id IS NULL
+ORDER BY line LIMIT %(limit)s
+"""
+
+
+def after(conn: Connection, campaign: UUID, line: int, limit: int) -> tuple[list[CampaignRow], int]:
+    """Return up to `limit` pending rows after a line, and the line up to which there are no others."""
+    upto = line + SCANNED
+    params = {"campaign": campaign, "after": line, "upto": upto, "limit": limit}
+    found = [_row(row) for row in conn.exec_driver_sql(_NEXT, params)]
+    return found, found[-1].line if len(found) == limit else upto
+
+
+_CANARY = """
+SELECT line, phone, country, correlation_id, merge FROM campaign_rows
+WHERE campaign_id = %(campaign)s AND canary AND verdict IS NULL AND request_id IS NULL
+ORDER BY line LIMIT %(limit)s
+"""
+
+
+def canary(conn: Connection, campaign: UUID, limit: int) -> list[CampaignRow]:
+    """Return up to `limit` pending rows that were drawn for the canary, by line."""
+    return [_row(row) for row in conn.exec_driver_sql(_CANARY, {"campaign": campaign, "limit": limit})]
+
+
+def _row(row: Row[Any]) -> CampaignRow:
+    return CampaignRow(row.line, row.phone, row.country, row.correlation_id, row.merge)
+
+
+_MARK_SENT = """
+UPDATE campaign_rows AS r SET request_id = %(request)s, place = s.place
+FROM unnest(%(lines)b::int4[], %(places)b::int4[]) AS s (line, place)
+WHERE r.campaign_id = %(campaign)s AND r.line = s.line AND r.verdict IS NULL AND r.request_id IS NULL
+"""
+_MARK_SKIPPED = """
+UPDATE campaign_rows AS r SET verdict = s.verdict, fault = s.fault
+FROM unnest(%(lines)b::int4[], %(verdicts)b::text[], %(faults)b::text[]) AS s (line, verdict, fault)
+WHERE r.campaign_id = %(campaign)s AND r.line = s.line AND r.verdict IS NULL AND r.request_id IS NULL
+"""
+
+
+def mark_sent(conn: Connection, campaign: UUID, request: UUID, lines: Sequence[int], places: Sequence[int]) -> int:
+    """Write of which message each of these pending rows is: the request's first plus its place; return how many."""
+    params = {"campaign": campaign, "request": request, "lines": list(lines), "places": list(places)}
+    return conn.exec_driver_sql(_MARK_SENT, params).rowcount if lines else 0
+
+
+def mark_skipped(conn: Connection, campaign: UUID, lines: Sequence[int], refusals: Sequence[Refusal]) -> int:
+    """Write why these pending rows are not sent; return how many."""
+    params = {
+        "campaign": campaign,
+        "lines": list(lines),
+        "verdicts": [str(each.code) for each in refusals],
+        "faults": [each.message for each in refusals],
+    }
+    return conn.exec_driver_sql(_MARK_SKIPPED, params).rowcount if lines else 0
+
+
+# Canary --------------------------------------------------------------------------------------------------------
+
+#: in turns over the countries: of each the row with the lowest hash, then the second … Where a row gives no country,
+#: its calling code (E.164: +1 and +7, else two or three digits) stands for it
+_DRAW = """
+SELECT line FROM (
+    SELECT line, lot, row_number() OVER (PARTITION BY place ORDER BY lot) AS turn
+    FROM (
+        SELECT line, hashint8extended(line::int8, 0) AS lot,
+               coalesce(country, CASE WHEN left(phone, 2) IN ('+1', '+7') THEN left(phone, 2)
+                                      WHEN left(phone, 3) = ANY(%(codes)b) THEN left(phone, 3)
+                                      ELSE left(phone, 4) END) AS place
+        FROM campaign_rows WHERE campaign_id = %(campaign)s AND verdict IS NULL AND request_id IS NULL
+    ) AS pending
+) AS placed
+WHERE turn <= %(count)s ORDER BY turn, lot LIMIT %(count)s
+"""
+_UNDRAW = """
+UPDATE campaign_rows SET canary = false WHERE campaign_id = %(campaign)s AND canary AND NOT line = ANY(%(lines)b)
+"""
+_SET_DRAWN = """
+UPDATE campaign_rows SET canary = true WHERE campaign_id = %(campaign)s AND line = ANY(%(lines)b) AND NOT canary
+"""
+
+
+def draw(conn: Connection, campaign: UUID, count: int, codes: Sequence[str]) -> int:
+    """Draw up to `count` pending rows across countries for the canary, the same at each call; return how many.
+
+    `codes`: the calling codes of two digits, with a plus.
+    """
+    params = {"campaign": campaign, "count": count, "codes": list(codes)}
+    lines = conn.exec_driver_sql(_DRAW, params).scalars().all()
+    drawn = {"campaign": campaign, "lines": list(lines)}
+    conn.exec_driver_sql(_UNDRAW, drawn)
+    conn.exec_driver_sql(_SET_DRAWN, drawn)
+    return len(lines)
