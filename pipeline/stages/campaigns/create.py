@@ -21,6 +21,8 @@ from schema.message import Refusal
 from schema.order_reader import read_definition
 from schema.vocabulary import AccountState, CampaignState, Code, Syntax
 
+#: most characters of a text
+MOST_TEXT = 1600
 #: the states in which a definition may be changed: not once it is being checked, or was started
 CHANGEABLE = EDITABLE | {CampaignState.APPROVED}
 
@@ -119,6 +121,8 @@ def _text(conn: Connection, owner: Account, definition: CampaignDefinition) -> s
     if found.syntax is not Syntax.MERGE:
         words = "is written with {{.name}}, for the API that it was made through"
         raise InvalidInput(f"template: {slug!r} {words}; a campaign needs ${{name}}: give its text as `body`")
+    if not found.body.strip() or len(found.body) > MOST_TEXT:
+        raise InvalidInput(f"template: a campaign's text has 1 to {MOST_TEXT:,} characters, that of {slug!r} has not")
     return found.body
 
 

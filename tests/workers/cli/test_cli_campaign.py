@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.stages.admin.compliance import opt_out
 from pipeline.stages.admin.prices import set_price
+from pipeline.stages.campaigns.respell import RespelledRows
+from schema.campaign import GivenRow
 from schema.order_reader import read
 from tests.workers.cli.conftest import Shell
 from tests.workers.conftest import Site
@@ -246,3 +248,30 @@ def test_a_definition_is_changed_until_the_campaign_is_started(shell: Shell, wor
     assert (invalid.code, "sender: 'OTHER' is not registered" in invalid.err) == (2, True)
     assert shell("campaign", "check", "spring", *OF).code == 0
     assert "Hi Ada of B" in shell("campaign", "preview", "spring", 2, *OF).out
+
+
+def test_typographic_characters_are_respelled_on_request_and_shown(shell: Shell, world: World, tmp_path: Path) -> None:
+    lines = ["+2348012345678,Ada", "+2348012345679,D’Arcy", "+2348012345670,Łukasz", "+2348012345671"]
+    file = people(tmp_path, *lines)
+    text = "“Hello” ${name} – " + "x" * 80
+
+    plain = created(shell, file, "--text", text, code=1)
+    said = shell(*CREATE, file, "--text", text, "--name", "spelt", "--respell", "--json")
+
+    spelt = json.loads(said.out)
+    assert (plain["segments"], spelt["segments"]) == (6, 4)
+    assert f"text before: {text}\n" in said.err
+    assert 'text after:  "Hello" ${name} - xxx' in said.err
+    assert "fields of 1 rows were respelled: lines 3;" in said.err
+    assert "D'Arcy" in shell("campaign", "preview", "spelt", 3, *OF).out
+    unlike = shell("campaign", "load", "spelt", file, *OF)
+    assert (unlike.code, "line 3 differs" in unlike.err) == (1, True)
+    assert "4 were loaded before" in shell("campaign", "load", "spelt", file, *OF, "--respell").out
+
+
+def test_a_text_that_respelling_would_empty_or_make_too_long_stays_as_it_is() -> None:
+    rows = [GivenRow(2, {"to": "+1", "merge": {"a": "\u200b", "b": "…" * 1600, "c": "…"}}), GivenRow(3, None, "x")]
+
+    spelt = [row.recipient for row in RespelledRows(rows)]
+
+    assert spelt == [{"to": "+1", "merge": {"a": "\u200b", "b": "…" * 1600, "c": "..."}}, None]

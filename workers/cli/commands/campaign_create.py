@@ -11,6 +11,7 @@ from pipeline.errors import AlreadyExists
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.order_preview import template_text
 from pipeline.stages.campaigns.create import create as create_campaign
+from pipeline.stages.campaigns.respell import RespelledRows, respell_definition
 from schema.campaign import Campaign, CampaignDefinition, GivenRow
 from schema.order_reader import read_definition
 from schema.vocabulary import DuplicatePolicy
@@ -30,7 +31,7 @@ from workers.cli.terminal.campaign_options import (
     with_content,
 )
 from workers.cli.terminal.opened import opened
-from workers.cli.terminal.table_layout import as_json, progress
+from workers.cli.terminal.table_layout import as_json, progress, visible
 from workers.json_lines import json_rows
 
 #: bytes of the file read at once
@@ -41,6 +42,11 @@ _FORMAT = click.option(
     "format_",
     type=click.Choice(["csv", "ndjson"]),
     help="The file's format; ndjson where its name ends in .ndjson or .jsonl, else csv.",
+)
+_RESPELL = click.option(
+    "--respell",
+    is_flag=True,
+    help="Replace quotes, dashes, blanks and full-width letters by GSM-7's own, in the text and the merge fields.",
 )
 _EPILOG = """
 \b
@@ -73,9 +79,12 @@ postroad campaign approve spring
 @click.option("--min-sample", type=click.IntRange(1), help="Messages before a share counts; 50 if not given.")
 @_FORMAT
 @with_exclusions
+@_RESPELL
 @click.option("--no-check", is_flag=True, help="Load the recipients only; `postroad campaign check` prices them.")
 @JSON
-def create(file: Path, column: str | None, format_: str | None, no_check: bool, json_: bool, **given: Any) -> int:
+def create(
+    file: Path, column: str | None, format_: str | None, respell: bool, no_check: bool, json_: bool, **given: Any
+) -> int:
     """Create a campaign, load its recipients from FILE, check them and print the quote; - reads stdin.
 
     FILE is CSV in UTF-8 as for `send`, or JSON lines: {"to": "+234…", "country"?: "NG", "correlation_id"?: "…",
@@ -90,13 +99,15 @@ def create(file: Path, column: str | None, format_: str | None, no_check: bool, 
     with opened() as rt, _blocks(file) as content:
         audiences = read_audiences(rt, definition.account, given)
         text = definition.body or template_text(rt, definition.account, definition.template or "")
+        if respell:
+            definition = _respelled(definition, text)
         rows = _rows(file, content, format_, text, definition.merge, column)
         try:
             made = create_campaign(rt, definition)
         except AlreadyExists as error:
             again = f"`postroad campaign load {definition.name} FILE` loads its recipients"
             raise AlreadyExists(f"{str(error).partition(':')[0]}: {again}; or take another name") from None
-        done = _load(rt, made, rows, file)
+        done = _load(rt, made, rows, file, respell=respell)
         exclude_audiences(rt, made, audiences)
         return _finish(rt, made, done, json_, check=not no_check)
 
@@ -106,12 +117,22 @@ def create(file: Path, column: str | None, format_: str | None, no_check: bool, 
 @FILE
 @COLUMN
 @_FORMAT
+@_RESPELL
 @JSON
-def load(name: str, account: str | None, file: Path, column: str | None, format_: str | None, json_: bool) -> int:
+def load(
+    name: str,
+    account: str | None,
+    file: Path,
+    column: str | None,
+    format_: str | None,
+    respell: bool,
+    json_: bool,
+) -> int:
     """Load the recipients of the campaign NAME from FILE, or go on where an interrupted load ended.
 
     What is loaded already is compared, and not loaded again; a file with other lines is refused, with the line that
-    differs. A quote is void once further rows are loaded: check the campaign again.
+    differs (give --respell again if it was loaded so). A quote is void once further rows are loaded: check the campaign
+    again.
 
     Exit codes: 0 loaded; 1 some rows are malformed or their number is invalid, or the file differs; 2 the file or an
     option is invalid; 3 the database is unreachable.
@@ -119,7 +140,7 @@ def load(name: str, account: str | None, file: Path, column: str | None, format_
     with opened() as rt, _blocks(file) as content:
         found = found_campaign(rt, name, account)
         rows = _rows(file, content, format_, found.body, found.merge, column)
-        return _finish(rt, found, _load(rt, found, rows, file), json_, check=False)
+        return _finish(rt, found, _load(rt, found, rows, file, respell=respell), json_, check=False)
 
 
 def _definition(given: dict[str, Any]) -> CampaignDefinition:
@@ -170,9 +191,27 @@ def _rows(
     return table_rows(content, text, shared, column=column)
 
 
-def _load(rt: Runtime, campaign: Campaign, rows: Iterator[GivenRow], file: Path) -> LoadedFile:
+def _load(rt: Runtime, campaign: Campaign, rows: Iterator[GivenRow], file: Path, *, respell: bool) -> LoadedFile:
+    spelt = RespelledRows(rows)
     with progress(file_lines(file), "loading ") as bar:
-        return load_file(rt, campaign.id, rows, seen=bar.update)
+        done = load_file(rt, campaign.id, iter(spelt) if respell else rows, seen=bar.update)
+    if spelt.changed:
+        lines = ", ".join(map(str, spelt.lines))
+        click.echo(f"fields of {spelt.changed:,} rows were respelled: lines {lines}; `preview` shows them", err=True)
+    return done
+
+
+def _respelled(definition: CampaignDefinition, text: str) -> CampaignDefinition:
+    """Return the definition respelled; what changes is shown on stderr."""
+    found = respell_definition(definition, text)
+    if found.body not in (None, text):
+        click.echo(f"text before: {visible(text)}\ntext after:  {visible(found.body or '')}", err=True)
+    for name, value in definition.merge.items():
+        if found.merge[name] != value:
+            click.echo(
+                f"field {name} before: {visible(value)}\nfield {name} after:  {visible(found.merge[name])}", err=True
+            )
+    return found
 
 
 def _finish(rt: Runtime, campaign: Campaign, done: LoadedFile, json_: bool, *, check: bool) -> int:
