@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from schema.value_class import value_class
-from schema.vocabulary import AccountState, Code, Encoding, NumberMove, Status
+from schema.vocabulary import AccountState, Code, Encoding, InboundAction, NumberMove, Status
 
 _LONG_AGO, _NOBODY = datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)
 
@@ -203,6 +203,42 @@ class PersonEvent:
     person: str
     #: the number's own id
     number: UUID
+
+
+@value_class
+class InboundEvent:
+    """All that a webhook may contain about one inbound message, as of the time of the call."""
+
+    #: id of this delivery; another endpoint has another for the same event
+    delivery: UUID
+    #: id of the inbound message: the same at every try and every endpoint
+    event: UUID
+    endpoint: UUID
+    dialect: str
+    #: the dialect's names of the events that the endpoint subscribes to; empty: all
+    listens_to: frozenset[str]
+    #: number of the try, from 1
+    attempt: int
+    #: the sender: E.164 where it is a number
+    phone: str
+    #: the recipient: a number or short code of the account
+    sender: str
+    body: str
+    action: InboundAction
+    carrier: str
+    #: when it was sent, by the carrier's clock; None: it did not say
+    at: datetime | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DialectEvents:
+    """Which events a dialect has beside those of messages: what `migrate` stores of it."""
+
+    #: of persons' numbers
+    has_persons: bool
+    #: of inbound messages
+    has_inbound: bool
 
 
 @value_class

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from schema.vocabulary import Code, Encoding, Outcome, SenderState, Status, Syntax
+from schema.message import Refusal
+from schema.message_class import MessageClass
+from schema.vocabulary import Code, Encoding, InboundAction, Outcome, SenderState, Status, Syntax
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class ShownMessage:
     """One message in its current state."""
 
     id: UUID
+    #: the request it was sent with
+    request: UUID
+    message_class: MessageClass
     status: Status
     #: E.164, with the plus
     phone: str
@@ -97,6 +102,44 @@ class ShownSchedule:
     body: str
     send_at: datetime
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRequest:
+    """One request: what it asked for, and what became of its recipients so far."""
+
+    id: UUID
+    message_class: MessageClass
+    test: bool
+    recipients: int
+    #: recipients that were not refused on arrival
+    accepted: int
+    #: why the others, or the whole, were refused
+    refusals: tuple[Refusal, ...]
+    #: its messages by status
+    statuses: Mapping[Status, int]
+    #: requested send time; None: at once
+    send_at: datetime | None
+    valid_until: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownInbound:
+    """One inbound message (MO)."""
+
+    id: UUID
+    #: its sender: E.164 where it is a number
+    phone: str
+    #: its recipient: a number or short code of the account
+    sender: str
+    body: str
+    action: InboundAction
+    #: the carrier that delivered it
+    carrier: str
+    #: when it was sent, by the carrier's clock; None: it did not say
+    at: datetime | None
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

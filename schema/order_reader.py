@@ -31,7 +31,7 @@ def read(payload: bytes | str | dict[str, Any]) -> Order | list[Refusal]:
             return [Refusal(Code.INVALID_FIELD, f"door {order.door!r} is reserved", "door")]
         return order
     except ValidationError as error:
-        return _refusals(error)
+        return refusals_of(error)
 
 
 def read_definition(payload: bytes | str | Mapping[str, Any]) -> CampaignDefinition | list[Refusal]:
@@ -41,7 +41,7 @@ def read_definition(payload: bytes | str | Mapping[str, Any]) -> CampaignDefinit
             return CampaignDefinition.model_validate(payload)
         return CampaignDefinition.model_validate_json(payload)
     except ValidationError as error:
-        return _refusals(error)
+        return refusals_of(error)
 
 
 _RECIPIENTS = TypeAdapter(list[Recipient])
@@ -62,19 +62,22 @@ def read_recipients(given: Sequence[object]) -> list[Recipient | str]:
     return [faults[place] if place in faults else next(valid) for place in range(len(given))]
 
 
-def _refusals(error: ValidationError) -> list[Refusal]:
+def refusals_of(error: ValidationError) -> list[Refusal]:
+    """Return every error that pydantic found, each with its field."""
     return [_refusal(fault) for fault in error.errors(include_url=False, include_input=False, include_context=False)]
 
 
 def _refusal(fault: Any) -> Refusal:
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{_spelt(part)}" for part in fault["loc"]).lstrip(".")
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in fault["loc"]).lstrip(
+        "."
+    )
     code = _CODES.get(fault["type"], Code.INVALID_FIELD)
     message = _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
     index = fault["loc"][1] if len(fault["loc"]) > 1 and fault["loc"][0] == "recipients" else None
     return Refusal(code=code, message=message, field=field or None, index=index)
 
 
-def _spelt(name: str) -> str:
+def printable(name: str) -> str:
     """Return an untrusted field name in a form that can be stored and printed."""
     name = name[:_LONGEST]
     return name if name.isprintable() else ascii(name)[1:-1]

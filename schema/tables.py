@@ -43,6 +43,7 @@ from schema.vocabulary import (
     EndpointState,
     HoldReason,
     InboundAction,
+    InboundEventType,
     Money,
     NumberMove,
     Outcome,
@@ -154,6 +155,12 @@ requests = Table(
     _instant("created_at", nullable=False, server_default=_NOW),
     # for listings of messages and requests, the latest first
     Index("requests_latest", "account_id", "first_message", postgresql_where=text("dialect IS NOT NULL")),
+    Index(
+        "requests_latest_orders",
+        "account_id",
+        "first_message",
+        postgresql_where=text("dialect IS NULL AND accepted > 0"),
+    ),
 )
 
 idempotency_keys = Table(
@@ -530,6 +537,8 @@ dialects = Table(
     Column("name", Text, primary_key=True),
     #: whether it has events of persons' numbers
     Column("has_persons", Boolean, nullable=False, server_default=text("false")),
+    #: whether it has events of inbound messages
+    Column("has_inbound", Boolean, nullable=False, server_default=text("false")),
 )
 
 api_keys = Table(
@@ -638,11 +647,11 @@ webhook_deliveries = Table(
     #: deliveries with the same key share a window of open calls: its endpoint, or all callbacks of one API key
     Column("concurrency_key", Uuid, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    #: its subject: a message, or a person's number
+    #: its subject: a message, a person's number, or an inbound message
     Column("message_id", Uuid, nullable=False),
-    #: the person whose number it is about; null: it is about a message
+    #: the person whose number it is about; null: it is about a message, sent or inbound
     Column("person_id", Text),
-    #: the message's new status, or the change of the number, and when
+    #: the message's new status, the change of the number, or that an inbound message was received; and when
     Column("status", Text, nullable=False),
     _instant("at", nullable=False),
     Column("state", Text, nullable=False, server_default=DeliveryState.WAITING),
@@ -654,7 +663,7 @@ webhook_deliveries = Table(
     Column("answer", Text),
     _instant("done_at"),
     _one_of("state", DeliveryState),
-    _one_of("status", Status, NumberMove),
+    _one_of("status", Status, NumberMove, InboundEventType),
     Index("webhook_deliveries_due", "concurrency_key", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "message_id"),
     Index("webhook_deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),

@@ -300,6 +300,13 @@ class NumberMove(StrEnum):
     DELETED = "number_deleted"
 
 
+class InboundEventType(StrEnum):
+    """What a webhook says of an inbound message."""
+
+    #: it was received, and its keyword applied
+    RECEIVED = "inbound_received"
+
+
 class CarrierState(StrEnum):
     """Whether a carrier is given messages."""
 

@@ -15,7 +15,17 @@ from pipeline.rules.text.segments import Capacity
 from pipeline.runtime import Runtime
 from pipeline.stages.api.take_rate_limits import LimitTake, Refused
 from pipeline.vault import Vault
-from schema.api import ApiKey, ApiRequest, ApiResponse, Challenge, MessageEvent, NewKey, PersonEvent, WebhookPost
+from schema.api import (
+    ApiKey,
+    ApiRequest,
+    ApiResponse,
+    Challenge,
+    InboundEvent,
+    MessageEvent,
+    NewKey,
+    PersonEvent,
+    WebhookPost,
+)
 from schema.message import Answered, Refusal
 from schema.order import Order
 from schema.value_class import value_class
@@ -215,7 +225,7 @@ class ApiOperation:
     scope: str | None = None
     #: whether it requires a key
     requires_key: bool = True
-    #: whether it changes the configuration of live messages, which test keys may not
+    #: whether it changes the configuration of live messages, or reads what is only live: test keys may do neither
     live_only: bool = False
     #: whether it takes many items, so that its body may be as large as any of this API
     takes_many: bool = False
@@ -243,5 +253,7 @@ class Dialect:
     signs_with_key: bool = False
     #: returns the webhook call for a change of a person's number, by (event, secrets); None: the API has no persons
     person_webhook: Callable[[PersonEvent, Sequence[bytes]], WebhookPost | None] | None = None
+    #: returns the webhook call for an inbound message, by (event, secrets, now); None: the API has none for them
+    inbound_webhook: Callable[[InboundEvent, Sequence[bytes], datetime], WebhookPost | None] | None = None
     #: capacity of a part where the vendor bills by fewer characters than are sent, by the requests' name space
     billing: Mapping[str, Capacity] = field(default_factory=dict)

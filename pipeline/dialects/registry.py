@@ -1,16 +1,22 @@
-"""The registry of dialects: each vendor's folder exports one object, which is named here and nowhere else."""
+"""The registry of dialects: each folder, a vendor's or our own, exports one object, which is named here alone."""
 
-from pipeline.dialects import robase, solaris, telesign, webex
+from pipeline.dialects import postroad, robase, solaris, telesign, webex
 from pipeline.dialects.contract import Dialect
 from pipeline.rules.text.segments import Capacity
+from schema.api import DialectEvents
 
 #: by name
-DIALECTS: dict[str, Dialect] = {each.DIALECT.name: each.DIALECT for each in (robase, solaris, telesign, webex)}
+DIALECTS: dict[str, Dialect] = {
+    each.DIALECT.name: each.DIALECT for each in (postroad, robase, solaris, telesign, webex)
+}
 
 
-def rows() -> dict[str, bool]:
-    """Return what `migrate` stores of dialects: by name, whether it has webhooks for persons' numbers."""
-    return {name: each.person_webhook is not None for name, each in DIALECTS.items()}
+def rows() -> dict[str, DialectEvents]:
+    """Return what `migrate` stores of dialects: by name, which events it has webhooks for."""
+    return {
+        name: DialectEvents(each.person_webhook is not None, each.inbound_webhook is not None)
+        for name, each in DIALECTS.items()
+    }
 
 
 def capacities() -> dict[str, Capacity]:

@@ -13,6 +13,7 @@ from pipeline.rules.consent.stop_keyword_detection import Keyword, KeywordMeanin
 from pipeline.rules.text.inbound_parts import BELIEVED, JoinedText, KeptPart, join
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import advisory_locks
+from pipeline.store.api import inbound_events
 from pipeline.store.consent import inbound, keywords, number_owners, opt_outs
 from pipeline.store.consent.inbound import HandledInbound, KeywordReply, Start
 from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
@@ -124,6 +125,7 @@ def _apply_keywords(rt: Runtime, conn: Connection, kept: Sequence[KeptPart]) -> 
     said = {each: at for each, at in state.in_force.items() if before.get(each) != at}
     opt_outs.add(conn, ((each, state.sources[each]) for each in said), said)
     inbound.handle(conn, done)
+    inbound_events.record(conn, [each.id for each in done if each.account is not None], rt.now())
 
 
 def _look_up(rt: Runtime, conn: Connection, texts: Sequence[JoinedText]) -> _ConsentState:

@@ -4,13 +4,20 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
+from schema.api import DialectEvents
+
 _WRITE = """
-INSERT INTO dialects (name, has_persons)
-SELECT * FROM unnest(%(names)s::text[], %(have_persons)s::bool[])
-ON CONFLICT (name) DO UPDATE SET has_persons = excluded.has_persons
+INSERT INTO dialects (name, has_persons, has_inbound)
+SELECT * FROM unnest(%(names)s::text[], %(have_persons)s::bool[], %(have_inbound)s::bool[])
+ON CONFLICT (name) DO UPDATE SET has_persons = excluded.has_persons, has_inbound = excluded.has_inbound
 """
 
 
-def write(conn: Connection, dialects: Mapping[str, bool]) -> None:
-    """Insert dialects, name → whether it has person events; existing others stay."""
-    conn.exec_driver_sql(_WRITE, {"names": list(dialects), "have_persons": list(dialects.values())})
+def write(conn: Connection, dialects: Mapping[str, DialectEvents]) -> None:
+    """Insert dialects, name → which events it has; existing others stay."""
+    params = {
+        "names": list(dialects),
+        "have_persons": [each.has_persons for each in dialects.values()],
+        "have_inbound": [each.has_inbound for each in dialects.values()],
+    }
+    conn.exec_driver_sql(_WRITE, params)

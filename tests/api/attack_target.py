@@ -23,6 +23,7 @@ ROOM: dict[Vendor, dict[str, Any]] = {
         Vendor.ROBASE: {},
         Vendor.TELESIGN: {"hard_cap": 1_000_000},
         Vendor.WEBEX: {},
+        Vendor.POSTROAD: {},
     }.items()
 }
 
@@ -150,12 +151,49 @@ def _webex(house: RunningGateway, rt: Runtime) -> Target:
     )
 
 
+def _postroad(house: RunningGateway, rt: Runtime) -> Target:
+    def opened(account: str, sender: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
+        key = issue(rt, account, Vendor.POSTROAD, settings=ROOM[Vendor.POSTROAD]).credentials["api_key"]
+        headers = {"Authorization": f"Bearer {key}"}
+
+        def made(path: str, body: Any) -> Any:
+            return house.ask("POST", f"/postroad/v1/{path}", body, headers).json
+
+        sent = made("messages", {"sender": sender, "body": "x", "recipients": [{"to": NUMBER}], "send_at": _soon()})
+        ids = {
+            "/v1/messages": sent["messages"][0]["id"],
+            "/v1/requests": sent["request_id"],
+            "/v1/templates": made("templates", {"slug": f"ours-{account}", "body": "In ${eta}."})["id"],
+            "/v1/webhooks": made("webhooks", {"url": "https://93.184.215.14/", "events": ["message.sent"]})["id"],
+        }
+        return list(headers.items()), ids
+
+    key, own = opened("acme", "ACME")
+    _, theirs = opened("bolt", "BOLT")
+    recipient = {"to": NUMBER, "merge": {"name": "Ada"}, "correlation_id": "y", "country": "NG"}
+    webhook = {"url": "https://93.184.215.14/", "events": ["message.sent"], "description": "x"}
+    return Target(
+        Vendor.POSTROAD,
+        key,
+        {
+            "sendMessages": {"sender": "ACME", "body": "Hello ${name}", "merge": {"x": "y"}, "recipients": [recipient]},
+            "createTemplate": {"slug": "ride", "name": "Ride", "body": "In ${eta}."},
+            "replaceTemplate": {"name": "Ride", "body": "In ${eta}."},
+            "createWebhook": webhook,
+            "updateWebhook": webhook | {"enabled": True},
+        },
+        own,
+        [*theirs.values(), "ours-bolt"],
+    )
+
+
 #: dialect → a function that creates a key of `acme` and returns its target
 TARGETS: dict[Vendor, Callable[[RunningGateway, Runtime], Target]] = {
     Vendor.SOLARIS: _solaris,
     Vendor.ROBASE: _robase,
     Vendor.TELESIGN: _telesign,
     Vendor.WEBEX: _webex,
+    Vendor.POSTROAD: _postroad,
 }
 
 

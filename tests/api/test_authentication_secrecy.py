@@ -147,7 +147,11 @@ def test_the_date_tolerance_of_a_key_is_disclosed_only_with_a_valid_signature(
 
 @pytest.mark.parametrize(
     ("path", "header"),
-    [("/robase/v1/sms", "Authorization"), ("/webex/v1/sms", "X-AUTH-KEY")],
+    [
+        ("/robase/v1/sms", "Authorization"),
+        ("/webex/v1/sms", "X-AUTH-KEY"),
+        ("/postroad/v1/messages", "Authorization"),
+    ],
 )
 def test_a_revoked_key_gets_the_same_response_as_an_unknown_key(
     two: World, running_gateway: RunningGateway, path: str, header: str

@@ -1,4 +1,4 @@
-"""A fifth dialect, which consists of one folder of the tests, is served like the four of the product."""
+"""A further dialect, which consists of one folder of the tests, is served like those of the product."""
 
 import dataclasses
 import hmac

@@ -23,7 +23,7 @@ from tests.api.conftest import RunningGateway, forget_limits
 from tests.api.hostile_requests import CANARY, FORM, TRACES, Attack, Target, drawn
 from tests.api.raw_http import Received, Wire, spell
 from tests.databases import NewDatabase
-from tests.dialects.envelopes import is_refusal
+from tests.dialects.envelopes import MEDIA, is_refusal
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
 from workers.api import unauthenticated
@@ -141,10 +141,7 @@ def _is_fine(received: Received) -> bool:
 
 
 def _is_reported(dialect: Vendor, attack: Attack, received: Received) -> bool:
-    if (
-        received.headers.get("content-type", "").partition(";")[0] != "application/json"
-        or not 400 <= received.status < 500
-    ):
+    if received.headers.get("content-type", "").partition(";")[0] != MEDIA[dialect] or not 400 <= received.status < 500:
         return False
     if attack.broken and received.status == 400 and not received.kept and received.body == NO_HTTP:
         return True

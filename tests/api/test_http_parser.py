@@ -26,6 +26,7 @@ PLACES = {
     Vendor.ROBASE: "/v1/sms",
     Vendor.TELESIGN: "/v1/verify/sms",
     Vendor.WEBEX: "/v1/sms",
+    Vendor.POSTROAD: "/v1/messages",
 }
 
 

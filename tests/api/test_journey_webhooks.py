@@ -1,9 +1,11 @@
 """A message of each API end to end: sent, submitted, receipt applied, webhook called in the vendor's format."""
 
+import contextlib
 import hmac
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -17,14 +19,17 @@ from telesign.util import verify_telesign_callback_signature
 
 from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
+from pipeline.stages import inbound
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.person_import import add_person
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
+from schema.carriage import Inbound
 from tests.api.conftest import RunningGateway
 from tests.carriers.simulator import simulator
+from tests.dialects.standard_webhooks import VerificationError, verify
 from tests.dialects.vendors import Vendor
 from tests.workers.webhooks.receiver import Accepted, Receiver, echo
 from tests.workers.webhooks.test_notifier import eventually, process
@@ -109,6 +114,60 @@ def test_a_robase_message_is_delivered_and_reported_to_its_webhook(
         # raises what is not so
         signature, secret = each.headers["Robase-Signature"], made.json["secret"]
         verify_webhook_signature(payload=each.body, header=signature, secret=secret)
+
+
+def test_a_message_of_our_own_api_is_delivered_and_reported_by_standard_webhooks(
+    world: World, running_gateway: RunningGateway, customer: Receiver, travel: Callable[[], None]
+) -> None:
+    bearer = {"Authorization": f"Bearer {running_gateway.key(Vendor.POSTROAD)['api_key']}"}
+    made = running_gateway.ask("POST", "/postroad/v1/webhooks", {"url": customer.url("/hook")}, bearer)
+    assert made.status == 201, made.body
+
+    order = {"sender": "ACME", "body": "Hello", "recipients": [{"to": NUMBER, "correlation_id": "order-9"}]}
+    sent = running_gateway.ask("POST", "/postroad/v1/messages", order, bearer)
+    assert sent.status == 202, sent.body
+    travel()
+    accepted = notification(world, customer, 3)
+
+    said = [verify(made.json["secret"], each.body, each.headers, datetime.now(UTC)) for each in accepted]
+    assert [each["type"] for each in said] == ["message.queued", "message.sent", "message.delivered"]
+    for each in said:
+        assert each["data"]["id"] == sent.json["messages"][0]["id"]
+        assert (each["data"]["request_id"], each["data"]["correlation_id"]) == (sent.json["request_id"], "order-9")
+    assert len({each.headers["webhook-id"] for each in accepted}) == 3
+
+
+def test_an_inbound_message_is_reported_once_to_the_endpoints_of_its_account_that_subscribe(
+    world: World, running_gateway: RunningGateway, customer: Receiver
+) -> None:
+    bearer = {"Authorization": f"Bearer {running_gateway.key(Vendor.POSTROAD)['api_key']}"}
+    hooks = [{"url": customer.url("/hook"), "events": events} for events in ([], ["message.inbound"], ["message.sent"])]
+    made = [running_gateway.ask("POST", "/postroad/v1/webhooks", hook, bearer).json for hook in hooks]
+    webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], customer.url("/hook"))
+    long = [Inbound("alpha", f"p{n}", NUMBER, "ACME", "x" * 4, at=None, part_ref=7, part=n, of=2) for n in (1, 2)]
+    texts = [Inbound("alpha", f"k{to}", NUMBER, to, "STOP", at=None) for to in ("ACME", "nobody")]
+    inbound.keep(world.rt, [*texts, *long])
+    inbound.reply(world.rt)
+
+    # of the endpoint that did not subscribe the notifier makes no call
+    accepted = notification(world, customer, 4)
+
+    said = [verify_any(made, each) for each in accepted]
+    assert sorted((each["type"], each["data"]["body"]) for each in said) == [
+        *[("message.inbound", "STOP")] * 2,
+        *[("message.inbound", "x" * 8)] * 2,
+    ]
+    listed = running_gateway.ask("GET", "/postroad/v1/inbound", headers=bearer).json["data"]
+    assert {each["data"]["id"] for each in said} == {each["id"] for each in listed}
+    assert all(each["data"] in listed for each in said)
+
+
+def verify_any(made: list[Any], call: Accepted) -> Any:
+    """Return the content of a call that is signed with the secret of one of these endpoints."""
+    for endpoint in made:
+        with contextlib.suppress(VerificationError):
+            return verify(endpoint["secret"], call.body, call.headers, datetime.now(UTC))
+    raise AssertionError("no endpoint's secret verifies it")
 
 
 def test_a_failed_receipt_followed_by_a_delivered_one_sends_both_events(

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
 from tests.api.conftest import RunningGateway
+from tests.dialects.envelopes import MEDIA
 from tests.dialects.vendors import Vendor
 from workers.api.dispatch import ApiDispatcher
 
@@ -111,4 +112,4 @@ def test_the_document_and_the_page_answer_post_with_405(running_gateway: Running
 
         assert answer.status == 405
         assert answer.headers["allow"] == "GET"
-        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["content-type"] == MEDIA[dialect]

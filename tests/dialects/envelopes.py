@@ -7,7 +7,12 @@ from typing import Any
 from tests.dialects.vendors import Vendor
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_URN = re.compile(rf"urn:uuid:{_UUID.pattern}")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+#: the media type of error responses
+MEDIA = dict.fromkeys(Vendor, "application/json") | {Vendor.POSTROAD: "application/problem+json"}
 
 
 def is_refusal(dialect: Vendor, path: str, status: int, content: Any) -> bool:
@@ -58,11 +63,28 @@ def _webex(path: str, status: int, content: dict[str, Any]) -> bool:
     )
 
 
+def _postroad(path: str, status: int, content: dict[str, Any]) -> bool:
+    faults = content.get("errors")
+    return (
+        list(content) == ["type", "title", "status", "detail", "instance", "code", "errors"]
+        and content["status"] == status
+        and content["type"] == f"urn:postroad:problem:{content['code']}"
+        and _URN.fullmatch(content["instance"]) is not None
+        and isinstance(content["title"], str)
+        and isinstance(content["detail"], str)
+        and isinstance(faults, list)
+        and 1 <= len(faults) <= 100
+        and all(list(each) == ["code", "detail", "field"] and each["detail"] for each in faults)
+        and (faults[0]["code"], faults[0]["detail"]) == (content["code"], content["detail"])
+    )
+
+
 _ENVELOPES: dict[Vendor, Callable[[str, int, dict[str, Any]], Any]] = {
     Vendor.SOLARIS: _solaris,
     Vendor.ROBASE: _robase,
     Vendor.TELESIGN: _telesign,
     Vendor.WEBEX: _webex,
+    Vendor.POSTROAD: _postroad,
 }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.dialects.postroad import errors as postroad
 from pipeline.dialects.registry import DIALECTS
 from pipeline.dialects.robase import errors as robase
 from pipeline.dialects.solaris import errors as solaris
@@ -17,7 +18,7 @@ from pipeline.dialects.webex import errors as webex
 from schema.api import ApiRequest
 from schema.message import Refusal
 from schema.vocabulary import Code
-from tests.dialects.envelopes import is_refusal
+from tests.dialects.envelopes import MEDIA, is_refusal
 from tests.dialects.vendors import Vendor
 from workers.api.dispatch import ApiDispatcher
 
@@ -26,6 +27,7 @@ WORDS: dict[Vendor, dict[Code, Any]] = {
     Vendor.ROBASE: robase.ERRORS,
     Vendor.TELESIGN: telesign.ERRORS,
     Vendor.WEBEX: webex.ERRORS,
+    Vendor.POSTROAD: postroad.ERRORS,
 }
 #: whether the vendor's own text stands for a code, whatever we would say of it
 IS_FIXED: dict[Vendor, Callable[[Code], bool]] = {
@@ -33,6 +35,7 @@ IS_FIXED: dict[Vendor, Callable[[Code], bool]] = {
     Vendor.ROBASE: lambda code: robase.ERRORS[code][2] is not None,
     Vendor.TELESIGN: lambda _code: True,
     Vendor.WEBEX: lambda code: webex.ERRORS[code].message is not None,
+    Vendor.POSTROAD: lambda code: postroad.ERRORS[code][0] >= 500,
 }
 #: what nobody outside may read
 INTERNAL = "psycopg said 42P01 of +2348012345678"
@@ -66,7 +69,7 @@ def test_every_refusal_has_the_vendors_error_format(dialect: Vendor, code: Code)
         for wait in (0.0, 0.01, 7.3, math.inf):
             answer = DIALECTS[dialect].authentication.refuse(call, refusals[:1] if wait else refusals, wait)
 
-            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["Content-Type"] == MEDIA[dialect]
             assert is_refusal(dialect, call.path, answer.status, json.loads(answer.body)), (call.path, answer)
             assert answer.headers.get("Retry-After", "1").isdecimal()
 

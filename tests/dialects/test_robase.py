@@ -15,6 +15,7 @@ from pipeline.vault import Vault
 from schema.api import ApiKey, ApiRequest, ApiResponse
 from schema.api_views import ShownAttempt, ShownMessage
 from schema.message import AcceptedMessage, Answered, Refusal
+from schema.message_class import MessageClass
 from schema.vocabulary import AccountState, Code, Encoding, Outcome, Status
 from tests.dialects.vendors import Vendor
 
@@ -56,6 +57,8 @@ WRITTEN = AcceptedMessage(
 )
 SEEN = ShownMessage(
     id=ID,
+    request=UUID(int=9),
+    message_class=MessageClass.TRANSACTIONAL,
     status=Status.DELIVERED,
     phone="+2348012345678",
     country="NG",

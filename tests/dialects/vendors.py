@@ -1,4 +1,4 @@
-"""The vendors whose APIs are served, and creation of their keys."""
+"""The vendors whose APIs are served, beside our own, and creation of their keys."""
 
 from enum import StrEnum
 from typing import Any
@@ -10,12 +10,13 @@ from pipeline.stages.admin.api_keys import IssuedKey
 
 
 class Vendor(StrEnum):
-    """A vendor whose API is served."""
+    """A vendor whose API is served, or ourselves."""
 
     SOLARIS = "solaris"
     ROBASE = "robase"
     TELESIGN = "telesign"
     WEBEX = "webex"
+    POSTROAD = "postroad"
 
 
 def issue(rt: Runtime, account: str, vendor: str, **properties: Any) -> IssuedKey:

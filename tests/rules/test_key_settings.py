@@ -79,7 +79,7 @@ def test_an_unknown_setting_of_an_api_key_is_refused_with_a_list_of_the_known_on
 
 
 def test_an_api_key_without_settings_keeps_none() -> None:
-    assert [fit(dialect, {}) for dialect in Vendor] == [{}] * 4
+    assert [fit(dialect, {}) for dialect in Vendor] == [{}] * len(Vendor)
 
 
 def test_the_settings_of_telesign_keys_are_those_that_its_api_reads_and_accepts() -> None:

@@ -42,7 +42,15 @@ from pipeline.store import (
     resendable,
 )
 from pipeline.store import unknown_outcomes as store_unknown
-from pipeline.store.api import challenges, list_messages, recipient_requests, scheduled_requests, webhook_deliveries
+from pipeline.store.api import (
+    account_messages,
+    challenges,
+    list_inbound,
+    list_messages,
+    recipient_requests,
+    scheduled_requests,
+    webhook_deliveries,
+)
 from pipeline.store.consent import inbound, opt_outs
 from schema.vocabulary import BatchStatus
 from tests.databases import NewDatabase
@@ -231,6 +239,10 @@ def steps(crowd: Crowd) -> dict[str, Any]:
 
 def view(_crowd: Crowd, **more: Any) -> dict[str, Any]:
     return {"account": 1, "dialect": "robase", "operations": ["send"], "test": False, **more}
+
+
+def listed(crowd: Crowd, **more: Any) -> dict[str, Any]:
+    return {"account": 1, "test": False, "lowest": crowd.firsts[0], "before": crowd.firsts[5], **more}
 
 
 def page(crowd: Crowd) -> dict[str, Any]:
@@ -526,6 +538,30 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "what carriers have to do": (carrier_activity._WAITING, lambda _: {}),
     "what carriers said lately": (carrier_activity._RECEIPTS, lambda _: {"edge": _first(DAYS[-1], BATCHES - 20)}),
+    "all of an account's latest requests": (account_messages._LATEST, lambda crowd: listed(crowd, most=500)),
+    "one of an account's requests": (account_messages._REQUEST, lambda crowd: listed(crowd, request=crowd.batches[0])),
+    "an account's request": (
+        account_messages._OF,
+        lambda crowd: {"id": crowd.batches[0], "account": 1, "tests": [False, True]},
+    ),
+    "one of all of an account's messages": (
+        account_messages._ONE,
+        lambda crowd: {"id": crowd.firsts[0], "account": 1, "tests": [False, True]},
+    ),
+    "a filtered page of all of an account's messages": (
+        account_messages._PAGE,
+        lambda crowd: page(crowd) | {"sender": "ACME", "status": "sent", "within": None},
+    ),
+    "an account's inbound messages": (
+        list_inbound._PAGE,
+        lambda _: {
+            "account": 1,
+            "since": datetime.now(UTC) - timedelta(days=1),
+            "before_at": datetime.now(UTC),
+            "before_id": UUID(int=0),
+            "limit": 51,
+        },
+    ),
     "a request's span": (scheduled_requests._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
 }
 each_statement = pytest.mark.parametrize("name", STATEMENTS)
@@ -588,6 +624,9 @@ def test_the_generic_plan_of_a_hot_statement_has_no_full_scan(crowd: Crowd, name
         ("silences due", "batches_watched"),
         ("lock deliveries", "webhook_deliveries_due"),
         ("latest requests", "requests_latest"),
+        ("all of an account's latest requests", "requests_latest "),
+        ("all of an account's latest requests", "requests_latest_orders"),
+        ("an account's inbound messages", "account_id_received_at"),
     ],
 )
 def test_a_periodic_statement_uses_its_index(crowd: Crowd, name: str, index: str) -> None:
@@ -617,6 +656,28 @@ def test_recent_outcomes_of_carriers_are_found_by_the_index_on_their_time(world:
         plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {carrier_activity._OUTCOMES}", since).scalars())
 
     assert "recorded_at_idx" in plan
+
+
+def test_a_page_of_tests_of_an_account_with_many_live_requests_examines_a_limited_number(world: World) -> None:
+    world.run(
+        """
+        INSERT INTO requests (id, account_id, dialect, operation, class, first_message, recipients, accepted, refusals)
+        SELECT gen_random_uuid(), 1, CASE WHEN mod(n, 2) = 0 THEN 'robase' END, 'send', 'bulk',
+               (to_char(now(), '"00000000-0000-7000-8000-"') || lpad(to_hex(n), 12, '0'))::uuid, 1, 1, '[]'
+        FROM generate_series(1, 20000) AS n
+        """
+    )
+    with world.rt.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("VACUUM ANALYZE requests")
+    params = {"account": 1, "test": True, "lowest": UUID(int=0), "before": UUID(int=(1 << 128) - 1), "most": 500}
+
+    with world.rt.begin() as conn:
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {account_messages._LATEST}"
+        [plan] = conn.exec_driver_sql(explain, params).scalar_one()
+
+    # the latest thousand fill tens of pages, all of them hundreds
+    assert plan["Plan"]["Actual Rows"] == 500
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 100
 
 
 #: batches that are held, half of them for each reason, long since due

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pipeline.dialects.contract import WebhookFormatter
 from pipeline.dialects.registry import DIALECTS
-from schema.api import MessageEvent, PersonEvent, WebhookPost
+from schema.api import InboundEvent, MessageEvent, PersonEvent, WebhookPost
 
 
 def formatters() -> dict[str, WebhookFormatter]:
@@ -14,10 +14,16 @@ def formatters() -> dict[str, WebhookFormatter]:
 
 
 def compose(
-    formatter: WebhookFormatter, notification: MessageEvent | PersonEvent, secrets: Sequence[bytes], now: datetime
+    formatter: WebhookFormatter,
+    notification: MessageEvent | PersonEvent | InboundEvent,
+    secrets: Sequence[bytes],
+    now: datetime,
 ) -> WebhookPost | None:
     """Return the webhook call for an event; None if the dialect has none, or the endpoint did not subscribe to it."""
     if isinstance(notification, PersonEvent):
         composed = DIALECTS[notification.dialect].person_webhook
         return composed(notification, secrets) if composed else None
+    if isinstance(notification, InboundEvent):
+        composing = DIALECTS[notification.dialect].inbound_webhook
+        return composing(notification, secrets, now) if composing else None
     return formatter.compose(notification, secrets, now)

@@ -24,6 +24,12 @@ def major(amount: int, currency: str) -> int | float:
     return amount / units if amount % units else amount // units
 
 
+def decimal(amount: int, currency: str) -> str:
+    """Return an amount of minor units in major units, exact and with its decimals, for programs: `1234.50`."""
+    decimals = _DECIMALS.get(currency, 2)
+    return f"{Decimal(amount).scaleb(-decimals):.{decimals}f}"
+
+
 def spell(amount: int, currency: str) -> str:
     """Return an amount of minor units as people write it, always with its decimals: `1,234.50 NGN`."""
     decimals = _DECIMALS.get(currency, 2)

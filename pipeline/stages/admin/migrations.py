@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from pipeline.runtime import Runtime, Work
 from pipeline.store import dialects, migrations, sealed
+from schema.api import DialectEvents
 
 
-def migrate(rt: Runtime, apis: Mapping[str, bool]) -> tuple[str | None, str]:
+def migrate(rt: Runtime, apis: Mapping[str, DialectEvents]) -> tuple[str | None, str]:
     """Apply the missing migrations; return the revision before and after. Plain settings of carriers are encrypted.
 
-    `apis`: dialect → whether it has events of persons' numbers.
+    `apis`: dialect → which events it has beside those of messages.
     """
     with rt.begin(Work.MAINTENANCE) as conn:
         revisions = migrations.upgrade(conn, rt.now().date())

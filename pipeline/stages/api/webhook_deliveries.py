@@ -16,10 +16,12 @@ from pipeline.rules.identity import ids
 from pipeline.rules.routing import retry_after, retry_delays
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import audit_log
-from pipeline.store.api import person_events, webhook_deliveries, webhook_endpoints
-from schema.api import MessageEvent, PersonEvent
+from pipeline.store.api import inbound_events, person_events, webhook_deliveries, webhook_endpoints
+from schema.api import InboundEvent, MessageEvent, PersonEvent
 from schema.value_class import value_class
-from schema.vocabulary import Code, DeliveryState, Encoding, NumberMove, Status
+from schema.vocabulary import Code, DeliveryState, Encoding, InboundAction, NumberMove, Status
+
+Notification = MessageEvent | PersonEvent | InboundEvent
 
 #: lease of a claimed delivery in seconds: longer than any call and its recording take
 LEASE = 60.0
@@ -35,7 +37,7 @@ LISTED = 200
 class DeliveryJob:
     """One webhook call to make."""
 
-    notification: MessageEvent | PersonEvent
+    notification: Notification
     url: str
     #: signing secrets, the newest first; empty: they cannot be decrypted
     secrets: tuple[bytes, ...]
@@ -77,11 +79,13 @@ def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> ClaimedDeliverie
         taken = webhook_deliveries.claim(conn, rooms, rt.settings.webhook_lane, most, LEASE)
         rows = webhook_deliveries.load(conn, taken.own, OVERLAP)
         numbers = person_events.load(conn, taken.numbers, OVERLAP)
-        found = {row["id"] for row in [*rows, *numbers]}
-        webhook_deliveries.abandon(conn, sorted({*taken.own, *taken.numbers} - found))
+        inbound = inbound_events.load(conn, taken.inbound, OVERLAP)
+        claimed = {*taken.own, *taken.numbers, *taken.inbound}
+        webhook_deliveries.abandon(conn, sorted(claimed - {row["id"] for row in [*rows, *numbers, *inbound]}))
     jobs = [_job(rt, row, _telling(row)) for row in rows]
     jobs += [_job(rt, row, _number_telling(row)) for row in numbers]
-    return ClaimedDeliveries(jobs, bool(taken.own or taken.numbers or taken.postponed))
+    jobs += [_job(rt, row, _inbound_telling(row)) for row in inbound]
+    return ClaimedDeliveries(jobs, bool(claimed or taken.postponed))
 
 
 def record(rt: Runtime, outcomes: Sequence[CallOutcome]) -> set[UUID]:
@@ -121,7 +125,7 @@ def _notification(outcome: CallOutcome) -> webhook_deliveries.DeliveryResult:
     )
 
 
-def _job(rt: Runtime, row: Mapping[str, Any], notification: MessageEvent | PersonEvent) -> DeliveryJob:
+def _job(rt: Runtime, row: Mapping[str, Any], notification: Notification) -> DeliveryJob:
     own = [(row["sealed"], "endpoint"), (row["sealed_previous"], "endpoint")] if row["sealed"] else []
     sealed = own or [(row["key_sealed"], "key")]
     try:
@@ -177,6 +181,24 @@ def _number_telling(row: Mapping[str, Any]) -> PersonEvent:
         at=row["at"],
         person=row["person_id"],
         number=row["message_id"],
+    )
+
+
+def _inbound_telling(row: Mapping[str, Any]) -> InboundEvent:
+    return InboundEvent(
+        delivery=row["id"],
+        event=row["event_id"],
+        endpoint=row["endpoint_id"],
+        dialect=row["dialect"],
+        listens_to=frozenset(row["events"]),
+        attempt=row["tries"],
+        phone=row["phone"],
+        sender=row["sender"],
+        body=row["body"],
+        action=InboundAction(row["action"]),
+        carrier=row["carrier"],
+        at=row["at"],
+        received_at=row["received_at"],
     )
 
 

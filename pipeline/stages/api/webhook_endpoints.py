@@ -4,6 +4,7 @@
 """
 
 import secrets
+from base64 import b64encode
 from collections.abc import Callable, Collection
 from typing import Protocol
 from uuid import UUID
@@ -97,7 +98,7 @@ def create(
     _check_url(rt, url)
     if words := _verify(dialect, url, verify):  # before anything is written, and outside of a transaction
         raise HandshakeRefused(f"no webhook was made: {url} {words}")
-    secret = "" if dialect.signs_with_key else _new_ids()
+    secret = "" if dialect.signs_with_key else _new_secret()
     sealed = rt.vault.seal(PURPOSE, secret.encode()) if secret else None
     with rt.begin() as conn:
         if webhook_endpoints.count(conn, account) >= MOST:
@@ -172,7 +173,7 @@ def rotate_secret(rt: Runtime, account: int | None, endpoint: UUID) -> tuple[End
 
     For a day its dialect may sign with the previous secret as well.
     """
-    secret = _new_ids()
+    secret = _new_secret()
     with rt.begin() as conn:
         found = webhook_endpoints.rotate(conn, account, endpoint, rt.vault.seal(PURPOSE, secret.encode()))
     return (found, secret) if found else None
@@ -202,5 +203,6 @@ def _check_url(rt: Runtime, url: str) -> None:
         raise UrlForbidden(words)
 
 
-def _new_ids() -> str:
-    return "whsec_" + secrets.token_urlsafe(32)
+def _new_secret() -> str:
+    """Return a secret as Standard Webhooks writes them: base64, here without padding."""
+    return "whsec_" + b64encode(secrets.token_bytes(33)).decode()

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from pipeline.rules.identity import ids
 from pipeline.store.operator_reports import PUBLIC_STATUS
 from schema.api_views import ShownAttempt, ShownMessage
+from schema.message_class import MessageClass
 from schema.vocabulary import Code, Encoding, Outcome, Status
 
 #: greater than any message id
@@ -36,12 +37,13 @@ class View:
         return given | {"test": self.test}
 
 
-_SEEN = f"""
-SELECT m.id, {PUBLIC_STATUS} AS status, m.phone, m.country, m.sender, m.body, m.encoding, m.segments,
-       coalesce(m.amount, 0) AS amount, coalesce(m.quota, 0) AS quota, m.correlation_id, m.error_code, b.carrier,
-       r.test, r.send_at, m.sent_at, m.final_at
+#: the columns of a message as it is shown, of `messages` m, `batches` b and `requests` r
+SEEN = f"""
+SELECT m.id, m.request_id, r.class AS message_class, {PUBLIC_STATUS} AS status, m.phone, m.country, m.sender, m.body,
+       m.encoding, m.segments, coalesce(m.amount, 0) AS amount, coalesce(m.quota, 0) AS quota, m.correlation_id,
+       m.error_code, b.carrier, r.test, r.send_at, m.sent_at, m.final_at
 """
-_ONE = f"""{_SEEN}
+_ONE = f"""{SEEN}
 FROM messages AS m JOIN requests AS r ON r.id = m.request_id JOIN batches AS b ON b.id = m.batch_id
 WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.dialect = %(dialect)s AND r.operation = ANY(%(operations)s)
   AND r.test = %(test)s
@@ -51,7 +53,7 @@ WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.dialect = %(dialect)s A
 def one(conn: Connection, view: View, id_: UUID) -> ShownMessage | None:
     """Return one message with its attempts; None when it is not in the view."""
     params = {"id": id_, **view.params}
-    return next(_seen(conn, conn.exec_driver_sql(_ONE, params).all()), None)
+    return next(shown(conn, conn.exec_driver_sql(_ONE, params).all()), None)
 
 
 # by the batch it was accepted in: later batches are resends and failovers
@@ -78,7 +80,7 @@ WHERE account_id = %(account)s AND first_message < %(before)s
   AND dialect = %(dialect)s AND operation = ANY(%(operations)s) AND test = %(test)s AND accepted > 0
 ORDER BY first_message DESC LIMIT %(limit)s
 """
-_PAGE = f"""{_SEEN}
+_PAGE = f"""{SEEN}
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
@@ -98,7 +100,7 @@ def page(conn: Connection, view: View, before: UUID | None, limit: int) -> list[
         return []
     requests, firsts, lasts = map(list, zip(*spans, strict=True))
     params = {"requests": requests, "firsts": firsts, "lasts": lasts, "limit": limit}
-    return list(_seen(conn, conn.exec_driver_sql(_PAGE, params).all()))
+    return list(shown(conn, conn.exec_driver_sql(_PAGE, params).all()))
 
 
 def _spans(rows: Iterable[Sequence[Any]], edge: UUID, limit: int) -> Iterator[tuple[UUID, UUID, UUID]]:
@@ -119,7 +121,8 @@ WHERE message_id = ANY(%(ids)b) AND message_id BETWEEN %(first)s AND %(last)s OR
 """
 
 
-def _seen(conn: Connection, rows: Sequence[Row[Any]]) -> Iterator[ShownMessage]:
+def shown(conn: Connection, rows: Sequence[Row[Any]]) -> Iterator[ShownMessage]:
+    """Yield the messages of rows of `SEEN`, in order, with their attempts."""
     tries: defaultdict[UUID, list[ShownAttempt]] = defaultdict(list)
     if rows:
         own = [row.id for row in rows]
@@ -129,6 +132,8 @@ def _seen(conn: Connection, rows: Sequence[Row[Any]]) -> Iterator[ShownMessage]:
     for row in rows:
         yield ShownMessage(
             id=row.id,
+            request=row.request_id,
+            message_class=MessageClass(row.message_class),
             status=Status(row.status),
             phone=row.phone,
             country=row.country,

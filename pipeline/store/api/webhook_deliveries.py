@@ -63,17 +63,23 @@ CROSS JOIN LATERAL (
       AND {_RANK.format("p")} < {_RANK.format("mine")}
 ) AS w
 WHERE d.id = own.id
-RETURNING d.id, w.since IS NULL, d.person_id IS NULL
+RETURNING d.id, w.since IS NULL AS is_ours,
+          CASE WHEN d.person_id IS NOT NULL THEN 'number' WHEN d.status = 'inbound_received' THEN 'inbound'
+               ELSE 'message' END AS subject
 """
+
+
+_SUBJECTS = ("message", "number", "inbound")
 
 
 @value_class
 class ClaimedRows:
     """The result of a claim."""
 
-    #: claimed by this caller, to be delivered now: message events, and person events
+    #: claimed by this caller, to be delivered now: events of messages, of persons' numbers, of inbound messages
     own: list[UUID]
     numbers: list[UUID]
+    inbound: list[UUID]
     #: how many were postponed until an earlier event of their message is delivered
     postponed: int
 
@@ -86,11 +92,11 @@ def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lea
     params = {"keys": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
     ids = [id_ for (id_,) in conn.exec_driver_sql(_LOCK, params)]
     if not ids:
-        return ClaimedRows([], [], 0)
+        return ClaimedRows([], [], [], 0)
     rows = conn.exec_driver_sql(_CLAIM, {"ids": ids, "lease": lease}).all()
-    own = [id_ for id_, is_ours, is_message in rows if is_ours and is_message]
-    numbers = [id_ for id_, is_ours, is_message in rows if is_ours and not is_message]
-    return ClaimedRows(own, numbers, len(rows) - len(own) - len(numbers))
+    ours = [(row.id, row.subject) for row in rows if row.is_ours]
+    own, numbers, inbound = ([id_ for id_, subject in ours if subject == each] for each in _SUBJECTS)
+    return ClaimedRows(own, numbers, inbound, len(rows) - len(ours))
 
 
 _LOAD = """
@@ -219,12 +225,12 @@ _REPLAY = """
 UPDATE webhook_deliveries AS d SET state = 'waiting', tries = 0, due_at = now(), done_at = NULL
 WHERE state <> 'waiting' AND {} RETURNING d.id
 """
-#: the account of a row: by its message, or by the endpoint of a person event
+#: the account of a row: by its message, or by the endpoint of another event
 _OWN = """
 (%(account)s::int4 IS NULL
  OR d.person_id IS NULL
     AND EXISTS (SELECT FROM messages AS m WHERE m.id = d.message_id AND m.account_id = %(account)s::int4)
- OR d.person_id IS NOT NULL
+ OR (d.person_id IS NOT NULL OR d.status = 'inbound_received')
     AND EXISTS (SELECT FROM webhook_endpoints AS e WHERE e.id = d.endpoint_id AND e.account_id = %(account)s::int4))
 """
 

@@ -40,7 +40,7 @@ def demo() -> int:
     Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers: an SMSC that
     refuses a tenth of its messages, and an HTTP vendor that sometimes closes the connection. Sends one message, a long
     one, one that its first carrier refuses, one scheduled a few seconds ahead, one that is cancelled, one through each
-    of the four APIs, and a campaign of 2,000; sends STOP from a handset. Then shows the results and compares the
+    of the five APIs, and a campaign of 2,000; sends STOP from a handset. Then shows the results and compares the
     carriers' own logs with the database.
 
     It uses free ports and a temporary folder, so it affects nothing else on this machine; only the processes' logs

@@ -1,4 +1,4 @@
-"""The demo's test keys of the four APIs, created at the first start and kept beside the passwords; `up` shows them."""
+"""The demo's test keys of the APIs, created at the first start and kept beside the passwords; `up` shows them."""
 
 import json
 import shlex
@@ -73,6 +73,11 @@ def lines(url: str, keys: Mapping[str, Credentials]) -> dict[str, str]:
             header=shlex.quote(f"X-AUTH-KEY: {keys['webex']['access_token']}"),
             json_={"message_body": _TEXT, "from": SENDER, "to": [{"phone": [number]}]},
         ),
+        "postroad": _curl(
+            f"{url}/postroad/v1/messages",
+            header=shlex.quote(f"Authorization: Bearer {keys['postroad']['api_key']}"),
+            json_={"sender": SENDER, "body": _TEXT, "recipients": [{"to": number}]},
+        ),
     }
 
 
@@ -115,6 +120,11 @@ def try_each(url: str, keys: Mapping[str, Credentials]) -> dict[str, int]:
             "/v1/sms",
             {"message_body": text, "from": SENDER, "to": [{"phone": [number]}]},
             {"X-AUTH-KEY": keys["webex"]["access_token"]},
+        ),
+        "postroad": (
+            "/v1/messages",
+            {"sender": SENDER, "body": text, "recipients": [{"to": number}]},
+            {"Authorization": f"Bearer {keys['postroad']['api_key']}"},
         ),
     }
     return {

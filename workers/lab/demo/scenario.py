@@ -155,9 +155,9 @@ class DemoScenario:
         keys = demo_keys.ready(self.rt, self.rt.settings.home)
         statuses = demo_keys.try_each(demo_sandbox.gateway_url(self.rt.settings), keys)
         self._check(
-            "each of the four APIs accepted a message", all(status in (200, 202) for status in statuses.values())
+            "each of the five APIs accepted a message", all(status in (200, 202) for status in statuses.values())
         )
-        self._say("four APIs       " + ", ".join(f"{dialect} {status}" for dialect, status in statuses.items()))
+        self._say("five APIs       " + ", ".join(f"{dialect} {status}" for dialect, status in statuses.items()))
 
     def _cancelled(self) -> None:
         request = self._submit("This text never leaves.", seconds=3600)
