@@ -15,7 +15,7 @@ from schema.vocabulary import CampaignState, DuplicatePolicy
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
 
 class Gates(BaseModel):
@@ -24,7 +24,7 @@ class Gates(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: messages with an outcome before a share is looked at
-    min_sample: Annotated[int, Field(ge=1)] = 50
+    min_sample: Annotated[int, Field(strict=True, ge=1)] = 50
     #: share of messages that failed or were rejected before a carrier accepted them
     failed: Share | None = None
     #: share of messages that carriers accepted and did not deliver, of those with a receipt
@@ -61,13 +61,13 @@ class CampaignDefinition(BaseModel):
     valid_until: Moment | None = None
     duplicates: DuplicatePolicy = DuplicatePolicy.DROP
     #: recipients per hour; absent: unlimited
-    per_hour: Annotated[int, Field(gt=0, lt=2**31)] | None = None
+    per_hour: Annotated[int, Field(strict=True, gt=0, lt=2**31)] | None = None
     #: segments per second; absent: unlimited
-    segments_per_second: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    segments_per_second: Annotated[float, Field(strict=True, gt=0, le=1e6)] | None = None
     #: recipients, drawn across countries, that are sent first
-    canary: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    canary: Annotated[int, Field(strict=True, gt=0, le=1_000_000)] | None = None
     #: seconds to wait after the canary before its gates are checked
-    canary_soak: Annotated[int, Field(ge=0, le=7 * 86400)] = 300
+    canary_soak: Annotated[int, Field(strict=True, ge=0, le=7 * 86400)] = 300
     gates: Gates = Gates()
 
     @model_validator(mode="after")

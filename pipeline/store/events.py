@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules.identity import ids
+from schema.order import CAMPAIGNS
 from schema.vocabulary import Status
 
-#: an endpoint gets events of messages sent through its dialect's API, and of orders without an API; a callback gets
-#: those of its request instead
-_RECORD = """
+#: an endpoint gets events of messages sent through its dialect's API, and of orders and campaigns, which come through
+#: none; a callback gets those of its request instead
+_RECORD = f"""
 WITH moved AS MATERIALIZED (
     SELECT w.id, m.id AS message_id, w.status, m.account_id, m.request_id
     FROM unnest(%(ids)b::uuid[], %(messages)b::uuid[], %(statuses)b::text[]) AS w (id, message_id, status)
@@ -32,7 +33,8 @@ WITH moved AS MATERIALIZED (
 INSERT INTO webhook_deliveries (endpoint_id, challenge_id, concurrency_key, event_id, message_id, status, at)
 SELECT e.id, NULL::uuid, e.id, receivers.id, message_id, status, %(at)s::timestamptz
 FROM receivers JOIN webhook_endpoints AS e ON e.account_id = receivers.account_id
-WHERE challenge_id IS NULL AND (receivers.dialect = e.dialect OR receivers.dialect IS NULL AND operation IS NULL)
+WHERE challenge_id IS NULL AND (receivers.dialect = e.dialect OR receivers.dialect IS NULL
+                                                              AND (operation IS NULL OR operation = '{CAMPAIGNS}'))
 UNION ALL
 SELECT NULL, challenge_id, md5('key ' || key_id)::uuid, receivers.id, message_id, status, %(at)s
 FROM receivers WHERE challenge_id IS NOT NULL

@@ -165,6 +165,7 @@ def _postroad(house: RunningGateway, rt: Runtime) -> Target:
             "/v1/requests": sent["request_id"],
             "/v1/templates": made("templates", {"slug": f"ours-{account}", "body": "In ${eta}."})["id"],
             "/v1/webhooks": made("webhooks", {"url": "https://93.184.215.14/", "events": ["message.sent"]})["id"],
+            "/v1/campaigns": made("campaigns", {"name": "first", "sender": sender, "body": "x"})["id"],
         }
         return list(headers.items()), ids
 
@@ -172,6 +173,7 @@ def _postroad(house: RunningGateway, rt: Runtime) -> Target:
     _, theirs = opened("bolt", "BOLT")
     recipient = {"to": NUMBER, "merge": {"name": "Ada"}, "correlation_id": "y", "country": "NG"}
     webhook = {"url": "https://93.184.215.14/", "events": ["message.sent"], "description": "x"}
+    campaign = {"sender": "ACME", "body": "Hello ${name}", "per_hour": 100, "gates": {"min_sample": 5, "failed": 0.5}}
     return Target(
         Vendor.POSTROAD,
         key,
@@ -181,9 +183,19 @@ def _postroad(house: RunningGateway, rt: Runtime) -> Target:
             "replaceTemplate": {"name": "Ride", "body": "In ${eta}."},
             "createWebhook": webhook,
             "updateWebhook": webhook | {"enabled": True},
+            "createCampaign": campaign | {"name": "spring"},
+            "updateCampaign": campaign,
+            "loadRecipients": {"recipients": [recipient]},
+            "excludeRecipients": {"numbers": [NUMBER]},
+            "approveCampaign": {"max_cost": "12.50"},
+            "pauseCampaign": {"reason": "x"},
+            "abortCampaign": {"reason": "x"},
+            "limitCampaign": {"per_hour": 100, "segments_per_second": 1.5},
         },
         own,
         [*theirs.values(), "ours-bolt"],
+        # a faulty recipient is stored, and reported in a 200
+        {"loadRecipients": ["recipients"]},
     )
 
 

@@ -391,6 +391,9 @@ SCOPED = {
     "templates:read": [("GET", "/templates"), ("GET", "/templates/x")],
     "templates:write": [("POST", "/templates"), ("PUT", "/templates/x"), ("DELETE", "/templates/x")],
     "balance:read": [("GET", "/balance")],
+    "campaigns:read": [("GET", "/campaigns"), ("GET", "/campaigns/x"), ("GET", "/campaigns/x/results")],
+    "campaigns:write": [("POST", "/campaigns"), ("PATCH", "/campaigns/x"), ("POST", "/campaigns/x/start")],
+    "campaigns:approve": [("POST", "/campaigns/x/approve")],
     "webhooks:write": [("GET", "/webhooks"), ("POST", "/webhooks"), ("DELETE", f"/webhooks/{uuid4()}")],
 }
 

@@ -1,4 +1,4 @@
-"""Postroad's own HTTP API: messages, inbound messages, templates, balance, webhooks (docs/api.md)."""
+"""Postroad's own HTTP API: messages, inbound messages, campaigns, templates, balance, webhooks (docs/api.md)."""
 
 from pipeline.dialects.contract import Dialect
 from pipeline.dialects.postroad import webhooks

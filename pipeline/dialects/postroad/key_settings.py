@@ -12,8 +12,13 @@ READ_INBOUND = "inbound:read"
 READ_TEMPLATES, WRITE_TEMPLATES = "templates:read", "templates:write"
 READ_BALANCE = "balance:read"
 WRITE_WEBHOOKS = "webhooks:write"
+READ_CAMPAIGNS, WRITE_CAMPAIGNS = "campaigns:read", "campaigns:write"
+APPROVE_CAMPAIGNS = "campaigns:approve"
 
-SCOPES = (SEND, READ, READ_INBOUND, READ_TEMPLATES, WRITE_TEMPLATES, READ_BALANCE, WRITE_WEBHOOKS)
+SCOPES = (
+    *(SEND, READ, READ_INBOUND, READ_TEMPLATES, WRITE_TEMPLATES, READ_BALANCE, WRITE_WEBHOOKS),
+    *(READ_CAMPAIGNS, WRITE_CAMPAIGNS, APPROVE_CAMPAIGNS),
+)
 
 
 def make_key(vault: Vault, test: bool) -> NewKey:

@@ -120,6 +120,27 @@ def read_paging(call: ApiRequest) -> Paging | list[Refusal]:
     return query.faults or paging
 
 
+def read_cursor(call: ApiRequest) -> tuple[int, UUID | None] | list[Refusal]:
+    """Return limit and cursor of a list whose cursors are ids, or all errors."""
+    query = _Query.of(call, ("limit", "cursor"))
+    if isinstance(query, Refusal):
+        return [query]
+    found = query.paging().limit, query.id("cursor")
+    return query.faults or found
+
+
+def read_after(call: ApiRequest) -> tuple[int, int] | list[Refusal]:
+    """Return limit and cursor of a list whose cursors are line numbers, or all errors."""
+    query = _Query.of(call, ("limit", "cursor"))
+    if isinstance(query, Refusal):
+        return [query]
+    paging = query.paging()
+    after = paging.cursor or "0"
+    if not (after.isascii() and after.isdecimal() and len(after) < 10):
+        return [*query.faults, Refusal(Code.INVALID_FIELD, "this cursor is none of ours", "cursor")]
+    return query.faults or (paging.limit, int(after))
+
+
 def read_search(call: ApiRequest) -> MessageSearch | list[Refusal]:
     """Return the parameters of `GET /v1/messages`, or all errors."""
     query = _Query.of(call, (*_PAGING, "status", "sender", "request", "test"))

@@ -30,6 +30,14 @@ def decimal(amount: int, currency: str) -> str:
     return f"{Decimal(amount).scaleb(-decimals):.{decimals}f}"
 
 
+def minor(text: str, currency: str) -> int:
+    """Return an amount in major units, as `decimal` writes it, in minor units; InvalidInput."""
+    decimals = _DECIMALS.get(currency, 2)
+    form = re.compile(rf"[0-9]{{1,15}}(\.[0-9]{{1,{decimals}}})?" if decimals else "[0-9]{1,15}")
+    require(form.fullmatch(text), f"{text!r} is not an amount in {currency}: write it as {decimal(1250, currency)}")
+    return int(Decimal(text).scaleb(decimals))
+
+
 def spell(amount: int, currency: str) -> str:
     """Return an amount of minor units as people write it, always with its decimals: `1,234.50 NGN`."""
     decimals = _DECIMALS.get(currency, 2)

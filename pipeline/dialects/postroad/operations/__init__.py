@@ -1,6 +1,14 @@
 """The operations of Postroad's own API, each thing in a module of its own."""
 
-from pipeline.dialects.postroad.operations import account, inbound, messages, templates, webhook_endpoints
+from pipeline.dialects.postroad.operations import (
+    account,
+    campaign_controls,
+    campaigns,
+    inbound,
+    messages,
+    templates,
+    webhook_endpoints,
+)
 
 OPERATIONS = (
     *messages.OPERATIONS,
@@ -8,6 +16,8 @@ OPERATIONS = (
     *templates.OPERATIONS,
     *account.OPERATIONS,
     *webhook_endpoints.OPERATIONS,
+    *campaigns.OPERATIONS,
+    *campaign_controls.OPERATIONS,
 )
 
 __all__ = ["OPERATIONS"]

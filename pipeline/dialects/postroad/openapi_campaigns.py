@@ -1,0 +1,332 @@
+"""The campaign operations in the OpenAPI document of Postroad's own API: paths and schemas."""
+
+from pipeline.dialects.postroad import campaign_requests, key_settings
+from pipeline.dialects.postroad.openapi_blocks import of, operation, paging
+from pipeline.dialects.postroad.openapi_types import (
+    CLASS,
+    COUNTRY,
+    ENCODING,
+    FLAG,
+    ID,
+    MERGE,
+    MESSAGE,
+    NO_CONTROLS,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    TIME_OR_NULL,
+    WHOLE,
+    WHOLE_OR_NULL,
+    Json,
+    closed,
+    or_null,
+    page,
+    ref,
+)
+from schema.message_class import MessageClass
+from schema.order import MAX_RECIPIENTS
+from schema.vocabulary import CampaignState, DuplicatePolicy, RowOutcome
+
+_STATE: Json = {"enum": [str(each) for each in CampaignState]}
+_NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
+_NAME: Json = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROLS}
+_OTHER: Json = {"type": ["string", "null"], "minLength": 1, "maxLength": 64, "description": "Id or name of a campaign."}
+#: how often and how fast, in requests and responses
+_PACE: Json = {
+    "duplicates": {"enum": [str(each) for each in DuplicatePolicy]},
+    "per_hour": {"type": ["integer", "null"], "minimum": 1, "exclusiveMaximum": 2**31},
+    "segments_per_second": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1_000_000},
+    "canary": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
+}
+
+
+def paths() -> Json:
+    """Return the paths of campaigns."""
+    return _definition_paths() | _quote_paths() | _control_paths()
+
+
+def _control_paths() -> Json:
+    scope, refused = key_settings.WRITE_CAMPAIGNS, (404, 409)
+
+    def move(name: str, words: str, asks: str | None = None) -> Json:
+        found = operation(f"{name}Campaign", words, 200, "Campaign", asks=asks, scope=scope, more=refused)
+        return of(post=_optional(found) if asks else found)
+
+    limits = operation(
+        "limitCampaign", "Change its speed; 0: no limit", 200, "Campaign", asks="Limits", scope=scope, more=refused
+    )
+    counts = operation(
+        "getCounts",
+        "Count its messages by country and carrier",
+        200,
+        "CampaignCounts",
+        scope=key_settings.READ_CAMPAIGNS,
+        more=(404,),
+    )
+    results = operation(
+        "listResults",
+        "List what became of each recipient, by line",
+        200,
+        "ResultPage",
+        scope=key_settings.READ_CAMPAIGNS,
+        more=(404,),
+    )
+    results["parameters"] = list(paging(""))[:2]
+    return {
+        "/v1/campaigns/{id}/start": move("start", "Start an approved campaign"),
+        "/v1/campaigns/{id}/pause": move("pause", "Pause a campaign", "Stop"),
+        "/v1/campaigns/{id}/resume": move("resume", "Resume a paused campaign"),
+        "/v1/campaigns/{id}/abort": move("abort", "End a campaign; what no carrier has is cancelled", "Stop"),
+        "/v1/campaigns/{id}/limits": of(patch=limits),
+        "/v1/campaigns/{id}/counts": of(get=counts),
+        "/v1/campaigns/{id}/results": of(get=results),
+    }
+
+
+def _definition_paths() -> Json:
+    scope, refused = key_settings.WRITE_CAMPAIGNS, (404, 409)
+    create = operation(
+        "createCampaign", "Create a campaign", 201, "Campaign", asks="NewCampaign", scope=scope, more=refused
+    )
+    listed = operation(
+        "listCampaigns", "List campaigns, the latest first", 200, "CampaignPage", scope=key_settings.READ_CAMPAIGNS
+    )
+    listed["parameters"] = list(paging(""))[:2]
+    get = operation(
+        "getCampaign",
+        "Get a campaign and its progress",
+        200,
+        "Campaign",
+        scope=key_settings.READ_CAMPAIGNS,
+        more=(404,),
+    )
+    change = operation(
+        "updateCampaign",
+        "Change a campaign; its quote is void then",
+        200,
+        "Campaign",
+        asks="CampaignChange",
+        scope=scope,
+        more=refused,
+    )
+    words = f"Load a page of up to {MAX_RECIPIENTS:,} recipients, from page 1; the same again changes nothing"
+    load = operation("loadRecipients", words, 200, "LoadResult", asks="RecipientPage", scope=scope, more=refused)
+    exclude = operation(
+        "excludeRecipients",
+        "Leave recipients out",
+        200,
+        "ExclusionResult",
+        asks="Exclusion",
+        scope=scope,
+        more=refused,
+    )
+    return {
+        "/v1/campaigns": {"post": create, "get": listed},
+        "/v1/campaigns/{id}": of(get=get, patch=change),
+        "/v1/campaigns/{id}/recipients/{page}": _of_two("page", put=load),
+        "/v1/campaigns/{id}/exclusions": of(post=exclude),
+    }
+
+
+def _quote_paths() -> Json:
+    read, refused = key_settings.READ_CAMPAIGNS, (404, 409)
+    check = operation(
+        "checkCampaign",
+        "Check and price all recipients",
+        202,
+        "Campaign",
+        scope=key_settings.WRITE_CAMPAIGNS,
+        more=refused,
+    )
+    quote = operation("getQuote", "Get the quote", 200, "CampaignQuote", scope=read, more=refused)
+    preview = operation(
+        "previewRecipient", "Get a message as it would be sent", 200, "Preview", scope=read, more=refused
+    )
+    approve = operation(
+        "approveCampaign",
+        "Approve the quote",
+        200,
+        "Campaign",
+        asks="Approval",
+        scope=key_settings.APPROVE_CAMPAIGNS,
+        more=refused,
+    )
+    return {
+        "/v1/campaigns/{id}/check": of(post=check),
+        "/v1/campaigns/{id}/quote": of(get=quote),
+        "/v1/campaigns/{id}/previews/{line}": _of_two("line", get=preview),
+        "/v1/campaigns/{id}/approve": of(post=_optional(approve)),
+    }
+
+
+def _of_two(name: str, **operations: Json) -> Json:
+    """Return the operations of a path with an id and one more parameter, a number."""
+    found = of(**operations)
+    number = {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9]{1,6}$"}}
+    return found | {"parameters": [*found["parameters"], number]}
+
+
+def _optional(found: Json) -> Json:
+    return found | {"requestBody": found["requestBody"] | {"required": False}}
+
+
+def schemas() -> dict[str, Json]:
+    """Return the schemas of campaigns."""
+    return _requested() | _responded()
+
+
+def _requested() -> dict[str, Json]:
+    share: Json = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1}
+    gates = {
+        "min_sample": {"type": "integer", "minimum": 1},
+        **dict.fromkeys(("failed", "undelivered", "opted_out"), share),
+    }
+    definition: Json = (
+        MESSAGE
+        | _PACE
+        | {
+            "class": CLASS | {"default": str(MessageClass.BULK)},
+            "canary_soak": {"type": "integer", "minimum": 0, "maximum": 7 * 86400},
+            "gates": closed(gates, gates),
+        }
+    )
+    exclusion: Json = {
+        "numbers": {
+            "type": ["array", "null"],
+            "maxItems": campaign_requests.MOST_NUMBERS,
+            "items": {"type": "string", "maxLength": 64},
+        },
+        "recipients_of": _OTHER,
+        "not_reached_by": _OTHER,
+    }
+    pages: Json = {"type": "array", "maxItems": MAX_RECIPIENTS, "description": "As of `SendRequest`."}
+    limits: Json = {
+        "per_hour": {"type": ["integer", "null"], "minimum": 0, "exclusiveMaximum": 2**31},
+        "segments_per_second": {"type": ["number", "null"], "minimum": 0, "exclusiveMaximum": 1_000_000},
+    }
+    return {
+        "Limits": closed(limits, limits),
+        "Stop": closed({"reason": {"type": ["string", "null"], "maxLength": 200}}, ["reason"]),
+        "NewCampaign": closed({"name": _NAME} | definition, definition.keys() - {"sender"}),
+        "CampaignChange": closed(definition, definition),
+        "RecipientPage": closed({"recipients": pages}),
+        "Exclusion": closed(exclusion, exclusion),
+        "Approval": closed(
+            {"max_cost": TEXT_OR_NULL | {"description": "Refuse a quote above it, such as `12.50`."}}, ["max_cost"]
+        ),
+    }
+
+
+def _responded() -> dict[str, Json]:
+    counts = dict.fromkeys(("recipients", "pending", "sent", "skipped", "left_out", "segments"), WHOLE)
+    waiting: Json = {
+        "type": "object",
+        "additionalProperties": WHOLE,
+        "description": "Messages that no carrier has yet, by what they wait for.",
+    }
+    fault = closed({"line": WHOLE, "detail": TEXT})
+    loaded: Json = dict.fromkeys(("new", "known", "faulty"), WHOLE) | {"faults": {"type": "array", "items": fault}}
+    return {
+        "Campaign": _campaign(),
+        "CampaignPage": page("Campaign"),
+        "Progress": closed(counts | {"cost": ref("Money"), "waiting": waiting}),
+        "LoadResult": closed(loaded),
+        "ExclusionResult": closed({"left_out": WHOLE, "invalid_numbers": WHOLE}),
+        "Preview": _preview(),
+        **_quote(),
+        **_results(),
+    }
+
+
+def _campaign() -> Json:
+    campaign: Json = {
+        "id": ID,
+        "name": TEXT,
+        "state": _STATE,
+        "reason": TEXT_OR_NULL,
+        "sender": TEXT,
+        "class": CLASS,
+        "test": FLAG,
+        "body": TEXT,
+        "template": TEXT_OR_NULL,
+        "merge": MERGE,
+        "country": COUNTRY,
+        **dict.fromkeys(("send_at", "valid_until"), TIME_OR_NULL),
+        **_PACE,
+        "canary_soak": WHOLE_OR_NULL,
+        "gates": {"type": "object"},
+        "quote_until": TIME_OR_NULL,
+        "max_cost": or_null("Money"),
+        "created_by": TEXT,
+        "approved_by": TEXT_OR_NULL,
+        "created_at": TIME,
+        **dict.fromkeys(("approved_at", "started_at", "ended_at"), TIME_OR_NULL),
+        "progress": or_null("Progress"),
+    }
+    return closed(campaign)
+
+
+def _preview() -> Json:
+    preview: Json = {
+        "line": WHOLE,
+        "to": TEXT,
+        **dict.fromkeys(("body", "country", "carrier"), TEXT_OR_NULL),
+        "encoding": ENCODING,
+        **dict.fromkeys(("segments", "quota_segments"), WHOLE),
+        **dict.fromkeys(("error_code", "error"), TEXT_OR_NULL),
+        "cost": ref("Money"),
+        "due_at": TIME_OR_NULL,
+    }
+    return closed(preview)
+
+
+def _results() -> dict[str, Json]:
+    statuses = dict.fromkeys(("queued", "sent", "delivered", "failed", "rejected", "cancelled"), WHOLE)
+    counted = closed({"name": TEXT, "statuses": closed(statuses), "segments": WHOLE, "revenue": ref("Money")})
+    groups: Json = {"type": "array", "items": counted}
+    result: Json = {
+        "line": WHOLE,
+        "correlation_id": TEXT_OR_NULL,
+        "to": TEXT,
+        "outcome": {"enum": [str(each) for each in RowOutcome]},
+        "verdict": TEXT_OR_NULL,
+        "detail": TEXT_OR_NULL,
+        "message_id": {"type": ["string", "null"], "format": "uuid"},
+        "status": TEXT_OR_NULL,
+        "error_code": TEXT_OR_NULL,
+        "carrier": TEXT_OR_NULL,
+        "segments": WHOLE_OR_NULL,
+        "cost": or_null("Money"),
+        **dict.fromkeys(("sent_at", "final_at"), TIME_OR_NULL),
+    }
+    return {
+        "CampaignCounts": closed({"by_country": groups, "by_carrier": groups}),
+        "Result": closed(result),
+        "ResultPage": page("Result"),
+    }
+
+
+def _quote() -> dict[str, Json]:
+    tally: Json = {"messages": WHOLE, "segments": WHOLE, "cost": ref("Money"), "quota_segments": WHOLE}
+    tallies: Json = {"type": "array", "items": closed({"name": TEXT} | tally)}
+    counted: Json = {"messages": WHOLE, "lines": {"type": "array", "items": WHOLE}}
+    character = closed({"character": TEXT, "messages": WHOLE, "line": WHOLE})
+    earlier = closed({"name": TEXT, "at": TEXT, "share": {"type": "number"}, "sample": WHOLE})
+    quote: Json = {
+        "campaign_id": ID,
+        "state": _STATE,
+        "quoted_at": TIME_OR_NULL,
+        "valid_until": TIME_OR_NULL,
+        "recipients": WHOLE,
+        **tally,
+        **dict.fromkeys(("balance", "lacking"), ref("Money")),
+        "seconds": _NUMBER_OR_NULL,
+        "deferred": WHOLE,
+        **dict.fromkeys(("by_country", "by_encoding", "by_carrier"), tallies),
+        "skipped": {"type": "array", "items": closed({"code": TEXT} | counted)},
+        "repeated": closed(counted),
+        "non_gsm7_characters": {"type": "array", "items": character},
+        "segments_saved_by_respelling": {"type": "integer"},
+        "same_recipients": {"type": "array", "items": earlier},
+    }
+    return {"CampaignQuote": closed(quote)}
