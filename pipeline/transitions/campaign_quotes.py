@@ -10,10 +10,10 @@ from schema.campaign import Campaign
 
 def why_outdated(conn: Connection, campaign: Campaign, now: datetime) -> str | None:
     """Return why the quote of a locked campaign does not hold any more; None: it does."""
-    if campaign.quote_until is None or campaign.quote_until <= now:
+    if campaign.quote_until is not None and campaign.quote_until <= now:
         return "its quote is too old"
     progress = campaign_progress.of(conn, campaign.id)
     prices = wallet_ledger.books(conn, [campaign.account_id], now).get(campaign.account_id, [])
-    if quote_binding.bind(campaign, progress, prices) != campaign.quote_hash:
+    if campaign.quote_hash is not None and quote_binding.bind(campaign, progress, prices) != campaign.quote_hash:
         return "its text, recipients, schedule, limits or the prices have changed since its quote"
     return None

@@ -89,7 +89,7 @@ def test_a_campaign_waits_for_its_send_time_also_after_a_pause(world: World) -> 
 def test_a_quote_that_has_expired_makes_the_campaign_stale(world: World) -> None:
     campaign = Launched(world, numbers(2), CampaignState.APPROVED, quote_until=world.rt.now())
 
-    with pytest.raises(Conflict, match="has expired"):
+    with pytest.raises(Conflict, match="its quote is too old: check and approve it again"):
         control.start(world.rt, campaign.id)
 
     assert campaign.state == "stale"

@@ -14,7 +14,7 @@ from pipeline.rules.campaigns.operations import refusal
 from pipeline.rules.numbers.calling_codes import TWO_DIGITS
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, campaign_expansion, campaign_progress, campaigns, held_batches
-from pipeline.transitions import campaign_moves
+from pipeline.transitions import campaign_moves, campaign_quotes
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState
 
@@ -29,18 +29,18 @@ _REASON = 200
 def start(rt: Runtime, campaign: UUID) -> CampaignState:
     """Start an approved campaign; return its state: scheduled, if its send time is ahead, or running.
 
-    NotFound; Conflict: it is not approved, its quote has expired (it becomes stale, to be checked again), or its
-    validity has ended.
+    NotFound; Conflict: it is not approved, its quote is too old or made of what has changed since (it becomes stale, to
+    be checked again), or its validity has ended.
     """
     _draw_canary(rt, campaign)
     with _locked(rt, campaign, "start") as (conn, found):
         now = rt.common_time(batches.clock(conn))
-        is_stale = found.quote_until is not None and found.quote_until <= now
-        to = CampaignState.STALE if is_stale else _waits_or_runs(found, now)
-        campaign_moves.move(conn, rt.now(), found, to, "the quote has expired" if is_stale else None)
+        outdated = campaign_quotes.why_outdated(conn, found, now)
+        to = CampaignState.STALE if outdated else _waits_or_runs(found, now)
+        campaign_moves.move(conn, rt.now(), found, to, outdated)
         campaign_progress.pace_from(conn, campaign, now)
-    if is_stale:
-        raise Conflict(f"the quote of campaign {found.name!r} has expired: check it again")
+    if outdated:  # committed: it is stale
+        raise Conflict(f"campaign {found.name!r}: {outdated}: check and approve it again")
     return to
 
 

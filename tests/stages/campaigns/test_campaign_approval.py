@@ -12,11 +12,13 @@ from pipeline.stages.admin.accounts import set_four_eyes
 from pipeline.stages.admin.prices import set_price
 from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.campaigns.check_rows import start_check
+from pipeline.stages.campaigns.control import start
 from schema.actor import Actor
 from schema.campaign import Campaign
 from schema.vocabulary import ActorKind
-from tests.campaigns import checked, draft, now, rows_of
+from tests.campaigns import checked, counts, draft, now, rows_of
 from tests.world import World
+from workers.campaign_wiring import expand_portion
 
 
 @contextmanager
@@ -76,6 +78,34 @@ def test_a_quote_does_not_hold_once_what_it_was_made_of_has_changed(world: World
     with pytest.raises(Conflict, match="the prices have changed"):
         approve(world.rt, made.id)
     assert approve(world.rt, checked(world, made).id).max_cost == 1000
+
+
+def test_a_started_campaign_sends_the_rows_of_its_quote_at_the_approved_cost(world: World) -> None:
+    rows = rows_of("+2348012345678", "nix", "+2348012345679", "+2348012345678", "+447400123456")
+    made = checked(world, draft(world, rows, body="Hello ${name}" + "!" * 160))
+    approved = approve(world.rt, made.id)
+    start(world.rt, made.id)
+
+    while written := expand_portion(world.rt, made.id):
+        world.deliver_all(written.hints)
+
+    sums = counts(world, made)
+    assert (sums.sent, sums.skipped, sums.pending) == (3, 2, 0)
+    assert (sums.segments, sums.amount, approved.max_cost) == (6, 2400, 2400)
+    assert world.balance() == 1_000_000 - 2400
+
+
+def test_an_approved_campaign_is_not_started_at_prices_that_were_not_approved(world: World) -> None:
+    made = quoted(world)
+    approve(world.rt, made.id)
+    set_price(world.rt, "*", None, 500, "acme")
+
+    with pytest.raises(Conflict, match="prices have changed since its quote: check and approve it again"):
+        start(world.rt, made.id)
+
+    assert now(world, made).state == "stale"
+    approve(world.rt, checked(world, made).id)
+    assert start(world.rt, made.id) == "running"
 
 
 def test_a_quote_is_valid_for_a_day(world: World) -> None:

@@ -34,7 +34,7 @@ _reason = click.option("--reason", help="Why: a line that `campaign status` show
 def start(name: str, account: str | None) -> None:
     """Start the approved campaign NAME: now, or at its send time.
 
-    Exit codes: 0 started; 1 there is none, it is not approved, or its quote has expired; 3 the database is unreachable.
+    Exit codes: 0 started; 1 there is none, it is not approved, or its quote is outdated; 3 the database is unreachable.
     """
     with opened() as rt:
         found = found_campaign(rt, name, account)
