@@ -15,6 +15,8 @@ from schema.vocabulary import CampaignState, DuplicatePolicy
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 
+_LOCAL_HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
+
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
 
@@ -64,6 +66,11 @@ class CampaignDefinition(BaseModel):
     per_hour: Annotated[int, Field(strict=True, gt=0, lt=2**31)] | None = None
     #: segments per second; absent: unlimited
     segments_per_second: Annotated[float, Field(strict=True, gt=0, le=1e6)] | None = None
+    #: hours over which its recipients are spread, unless `per_hour` is given
+    spread_hours: Annotated[float, Field(strict=True, gt=0, le=8760)] | None = None
+    #: `09:00-18:00`: between these times of their own day recipients get it; where a number may be in several time
+    #: zones, in all of them
+    local_hours: Annotated[str, Field(pattern=_LOCAL_HOURS)] | None = None
     #: recipients, drawn across countries, that are sent first
     canary: Annotated[int, Field(strict=True, gt=0, le=1_000_000)] | None = None
     #: seconds to wait after the canary before its gates are checked
@@ -108,6 +115,11 @@ class Campaign:
     duplicates: DuplicatePolicy
     per_hour: int | None
     segments_per_second: float | None
+    #: minutes after midnight of its recipients' day, between which it is sent
+    hours_from: int | None
+    hours_until: int | None
+    #: hours over which its recipients are spread
+    spread_hours: float | None
     canary: int | None
     canary_soak: int | None
     gates: Mapping[str, Any]
@@ -127,6 +139,13 @@ class Campaign:
     ended_at: datetime | None
     #: ISO 4217 of its account
     currency: str
+
+    @property
+    def local_hours(self) -> str | None:
+        """Return the times of its recipients' day between which it is sent, as a definition has them; None: at any."""
+        if self.hours_from is None or self.hours_until is None:
+            return None
+        return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in (self.hours_from, self.hours_until))
 
 
 @dataclass(frozen=True, slots=True)

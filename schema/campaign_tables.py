@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -53,6 +54,11 @@ campaigns = Table(
     #: recipients per hour, and segments per second; null: unlimited
     Column("per_hour", Integer),
     Column("segments_per_second", Float),
+    #: minutes after midnight between which it is sent, by its recipients' clocks; null: at any time
+    Column("hours_from", SmallInteger),
+    Column("hours_until", SmallInteger),
+    #: hours over which its recipients are spread, unless `per_hour` is set; null: as fast as possible
+    Column("spread_hours", Float),
     #: recipients that are sent first, then the campaign waits `canary_soak` seconds and its gates are checked
     Column("canary", Integer),
     Column("canary_soak", Integer),
@@ -81,6 +87,8 @@ campaigns = Table(
     CheckConstraint("per_hour > 0", name="per_hour"),
     CheckConstraint("segments_per_second > 0", name="segments_per_second"),
     CheckConstraint("canary > 0", name="canary"),
+    CheckConstraint("hours_from BETWEEN 0 AND 1439 AND hours_until BETWEEN 0 AND 1439", name="hours"),
+    CheckConstraint("spread_hours > 0", name="spread_hours"),
     # those that the clock looks at
     Index(
         "campaigns_active",

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 
 from pipeline.rules.campaign_lifecycle import SENDABLE
+from pipeline.rules.campaigns.local_hours import LocalHours
 from schema.campaign import Campaign
 from schema.message_class import MessageClass
 from schema.vocabulary import CampaignState, DuplicatePolicy
@@ -65,6 +66,20 @@ _STOPPED = f"SELECT id FROM campaigns WHERE id = ANY(%(ids)b) AND state NOT IN (
 def stopped(conn: Connection, campaigns: Collection[UUID]) -> set[UUID]:
     """Return those of the campaigns of which nothing may be submitted."""
     return {id_ for (id_,) in conn.exec_driver_sql(_STOPPED, {"ids": list(campaigns)})}
+
+
+_HOURS = """
+SELECT id, hours_from, hours_until FROM campaigns
+WHERE id = ANY(%(ids)b) AND hours_from IS NOT NULL AND hours_until IS NOT NULL
+"""
+
+
+def local_hours(conn: Connection, campaigns: Collection[UUID]) -> dict[UUID, LocalHours]:
+    """Return the local hours of those of the campaigns that have any."""
+    if not campaigns:
+        return {}
+    rows = conn.exec_driver_sql(_HOURS, {"ids": list(campaigns)})
+    return {row.id: LocalHours(row.hours_from, row.hours_until) for row in rows}
 
 
 def lock(conn: Connection, campaign: UUID) -> Campaign | None:

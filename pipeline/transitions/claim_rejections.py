@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.rules.consent.claim_checks import ClaimVerdict, restricted, with_opt_outs
+from pipeline.rules.consent.claim_checks import ClaimVerdict, later, restricted, with_opt_outs
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
-from pipeline.store import batches, claim_checks, unknown_outcomes, wallet_ledger
+from pipeline.store import batches, campaigns, claim_checks, unknown_outcomes, wallet_ledger
 from pipeline.store.batch_claims import Claim
 from pipeline.store.claim_checks import AccountParcel
 from pipeline.transitions import final_statuses, successor_batches
@@ -64,8 +64,23 @@ def _verdicts(conn: Connection, at: datetime, claims: Sequence[Claim], loads: Lo
         found |= restricted(current[account], load, at)
         if current[account].permission.has_opt_outs:
             pending += [(account, each) for each in load]
+    _add_local_hours(conn, at, claims, loads, found)
     hits = claim_checks.opted_out(conn, pending)
     return _without_exempt(conn, found, hits) if found or hits else {}
+
+
+def _add_local_hours(
+    conn: Connection, at: datetime, claims: Sequence[Claim], loads: Loads, found: dict[UUID, ClaimVerdict]
+) -> None:
+    """Add the verdicts of messages at whose recipients it is too early or too late for their campaign."""
+    hours = campaigns.local_hours(conn, {claim.campaign for claim in claims if claim.campaign and not claim.test})
+    for claim in claims:
+        if claim.kind is None or claim.campaign not in hours or claim.resend_reason:
+            continue
+        quiet = hours[claim.campaign].quiet_at(at, claim.message_class)
+        for parcel in loads.get(claim.span.batch, ()):
+            if verdict := quiet(parcel.to, parcel.country, claim.message_class):
+                found[parcel.ref] = later(found.get(parcel.ref), verdict.verdict(claim.valid_until))
 
 
 def _checked(claims: Sequence[Claim], loads: Loads) -> dict[int, list[Parcel]]:

@@ -6,6 +6,9 @@ be used (quiet workers, a slow carrier) is kept for `BURST` seconds, so that a c
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
+
+from schema.campaign import Campaign
 
 #: seconds of unused allowance that are kept
 BURST = 10.0
@@ -25,6 +28,14 @@ class SpeedLimit:
     def is_set(self) -> bool:
         """Tell whether there is any."""
         return self.per_hour is not None or self.segments_per_second is not None
+
+
+def limit_of(campaign: Campaign, recipients: int) -> SpeedLimit:
+    """Return the limits of a campaign with so many recipients: spread over hours, unless it has a limit per hour."""
+    per_hour = campaign.per_hour
+    if per_hour is None and campaign.spread_hours:
+        per_hour = max(1, ceil(recipients / campaign.spread_hours))
+    return SpeedLimit(per_hour, campaign.segments_per_second)
 
 
 @dataclass(frozen=True, slots=True)

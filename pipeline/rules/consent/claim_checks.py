@@ -44,6 +44,13 @@ def with_opt_outs(
     return found
 
 
+def later(one: ClaimVerdict | None, other: ClaimVerdict) -> ClaimVerdict:
+    """Return the stricter of two verdicts on a message: a rejection, else the later time."""
+    if one is None or isinstance(other, Code):
+        return one if isinstance(one, Code) else other
+    return one if isinstance(one, Code) else max(one, other)
+
+
 def _is_limited(current: CurrentPermission, senders: Collection[str]) -> bool:
     """Return whether the account or one of these senders is limited to some countries, or a sender is not approved."""
     return bool(current.permission.countries) or any(current.senders.get(sender, [""]) for sender in senders)

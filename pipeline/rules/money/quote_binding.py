@@ -23,6 +23,8 @@ def bind(campaign: Campaign, progress: CampaignProgress, prices: Iterable[Price]
         "duplicates": campaign.duplicates,
         "per_hour": campaign.per_hour,
         "segments_per_second": campaign.segments_per_second,
+        "local_hours": [campaign.hours_from, campaign.hours_until],
+        "spread_hours": campaign.spread_hours,
         "canary": campaign.canary,
         "canary_soak": campaign.canary_soak,
         "gates": dict(campaign.gates),

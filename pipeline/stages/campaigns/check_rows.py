@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pipeline.errors import NotFound
 from pipeline.rules.batching import PackedBatch, pack
+from pipeline.rules.campaigns import speed
+from pipeline.rules.campaigns.local_hours import hours_of, within
 from pipeline.rules.money import quote_binding
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.price_lists import Price
@@ -104,6 +106,8 @@ def record_checked(rt: Runtime, checked: RowsToCheck, admission: Admission) -> N
         _fail(rt, checked, words)
         return
     known = _look_up(rt, checked.campaign)
+    if hours := hours_of(checked.campaign):
+        admission = within(admission, hours, known.now)
     tally = checked.progress.tally
     assert tally is not None
     quote = Quote.from_json(tally)
@@ -129,7 +133,8 @@ def end_check(rt: Runtime, checked: RowsToCheck) -> None:
     with rt.begin() as conn:
         rows = carriers.all_of(conn)
         rate_limits = {row.name: row.segments_per_second for row in rows if row.segments_per_second}
-        quote.set_seconds(rate_limits, campaign.per_hour, campaign.segments_per_second)
+        limit = speed.limit_of(campaign, quote.total.messages)
+        quote.set_seconds(rate_limits, limit.per_hour, limit.segments_per_second)
         quote.earlier = earlier_recipients.find(conn, campaign, checked.progress.digest)
         if not _is_current(conn, checked):
             return

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pipeline.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from pipeline.rules.campaign_lifecycle import EDITABLE
+from pipeline.rules.campaigns.local_hours import LocalHours
 from pipeline.rules.consent import send_window
 from pipeline.rules.numbers import senders
 from pipeline.rules.text import templates
@@ -97,10 +98,19 @@ def _columns(
         "duplicates": str(definition.duplicates),
         "per_hour": definition.per_hour,
         "segments_per_second": definition.segments_per_second,
+        "spread_hours": definition.spread_hours,
+        **_local_hours(definition.local_hours),
         "canary": definition.canary,
         "canary_soak": definition.canary_soak,
         "gates": definition.gates.model_dump(exclude_none=True),
     }
+
+
+def _local_hours(written: str | None) -> dict[str, int | None]:
+    if written is None:
+        return {"hours_from": None, "hours_until": None}
+    hours = LocalHours.parse(written)
+    return {"hours_from": hours.from_minute, "hours_until": hours.until_minute}
 
 
 def _faults(rt: Runtime, owner: Account, definition: CampaignDefinition, now: datetime) -> list[Refusal]:
@@ -144,6 +154,8 @@ def _defined(campaign: Campaign, changes: Mapping[str, Any]) -> dict[str, Any]:
         "valid_until": campaign.valid_until,
         "duplicates": campaign.duplicates,
         "per_hour": campaign.per_hour,
+        "spread_hours": campaign.spread_hours,
+        "local_hours": campaign.local_hours,
         "segments_per_second": campaign.segments_per_second,
         "canary": campaign.canary,
         "canary_soak": campaign.canary_soak or 0,

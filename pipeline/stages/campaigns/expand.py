@@ -14,6 +14,7 @@ from uuid import UUID
 from pipeline.errors import Conflict, InsufficientFunds
 from pipeline.rules.batching import pack
 from pipeline.rules.campaigns import speed
+from pipeline.rules.campaigns.local_hours import hours_of, within
 from pipeline.rules.campaigns.speed import PacedCounts, SpeedLimit
 from pipeline.rules.identity import ids
 from pipeline.rules.text.segments import Capacity
@@ -116,17 +117,17 @@ def _room(rt: Runtime, conn: Connection, campaign: Campaign, progress: CampaignP
     ahead = rt.settings.campaign_ahead - campaign_backlog.of(conn, campaign.id).messages
     now = _now(rt, conn)
     counts = _counts(campaign, progress, now)
-    return speed.room(_limit(campaign), counts, _average(progress), now, min(PORTION, ahead))
+    return speed.room(_limit(campaign, progress), counts, _average(progress), now, min(PORTION, ahead))
 
 
-def _limit(campaign: Campaign) -> SpeedLimit:
-    return SpeedLimit(campaign.per_hour, campaign.segments_per_second)
+def _limit(campaign: Campaign, progress: CampaignProgress) -> SpeedLimit:
+    return speed.limit_of(campaign, progress.rows - progress.skipped)
 
 
 def _counts(campaign: Campaign, progress: CampaignProgress, now: datetime) -> PacedCounts:
     """Return what the speed limit counts; allowance that was not used in time is dropped."""
     counts = PacedCounts(progress.paced_from or now, progress.paced_sent, progress.paced_segments)
-    return speed.rebased(_limit(campaign), counts, _average(progress), now)
+    return speed.rebased(_limit(campaign, progress), counts, _average(progress), now)
 
 
 def _average(progress: CampaignProgress) -> float:
@@ -191,6 +192,8 @@ def _commit(
         if _cursor(progress) != _cursor(portion.progress):
             return _NOTHING
         now, clock = rt.now(), batches.clock(conn)
+        if admission and (hours := hours_of(campaign)):
+            admission = within(admission, hours, rt.common_time(clock))
         if locks and admission:
             wallet_ledger.funds(conn, campaign.account_id, ids.month(admission.first), lock=True)
         admission, found = _price(rt, conn, clock, admission, capacities) if admission else (None, _NO_BATCHES)

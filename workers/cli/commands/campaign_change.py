@@ -28,6 +28,8 @@ from workers.cli.terminal.table_layout import as_json
 @click.option("--duplicates", type=click.Choice([each.value for each in DuplicatePolicy]), help="Of repeated numbers.")
 @click.option("--per-hour", type=click.IntRange(1), help="Most recipients per hour.")
 @click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second.")
+@click.option("--spread-hours", type=click.FloatRange(0, min_open=True), help="Hours over which recipients are spread.")
+@click.option("--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent.")
 @click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first.")
 @click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary.")
 @JSON

@@ -71,6 +71,8 @@ postroad campaign approve spring
 )
 @click.option("--per-hour", type=click.IntRange(1), help="Most recipients per hour.")
 @click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second.")
+@click.option("--spread-hours", type=click.FloatRange(0, min_open=True), help="Hours over which recipients are spread.")
+@click.option("--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent.")
 @click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first.")
 @click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary; 300 if not given.")
 @click.option("--max-failed", type=click.FloatRange(0, 1, min_open=True), help="Pause above this share of failures.")
@@ -163,7 +165,8 @@ def _definition(given: dict[str, Any]) -> CampaignDefinition:
         "test": given["test"],
         "gates": {name: value for name, value in gates.items() if value is not None},
     }
-    as_they_are = ("send_at", "valid_until", "duplicates", "per_hour", "segments_per_second", "canary", "canary_soak")
+    speed = ("per_hour", "segments_per_second", "spread_hours", "local_hours")
+    as_they_are = ("send_at", "valid_until", "duplicates", *speed, "canary", "canary_soak")
     wanted |= {name: given[name] for name in as_they_are}
     found = read_definition({name: value for name, value in wanted.items() if value is not None})
     if isinstance(found, CampaignDefinition):

@@ -104,6 +104,8 @@ def _definition(campaign: Campaign) -> str:
             "duplicates": campaign.duplicates,
             "per hour": campaign.per_hour,
             "segments/s": campaign.segments_per_second,
+            "spread over": f"{campaign.spread_hours:g} h" if campaign.spread_hours else None,
+            "local hours": campaign.local_hours,
             "canary": f"{campaign.canary:,}, then {campaign.canary_soak} s" if campaign.canary else None,
             "gates": [f"{name} {value}" for name, value in campaign.gates.items()],
             "costs at most": spell(campaign.max_cost, campaign) if campaign.max_cost is not None else None,
