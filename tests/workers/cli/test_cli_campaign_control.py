@@ -38,6 +38,10 @@ def test_a_campaign_is_controlled_and_watched_until_it_has_ended(shell: Shell, w
     assert "0 rows were not sent; 1 batches were ended" in said("abort", "spring", *OF)
 
     assert "rows: 4 sent" in shell("campaign", "watch", "spring", *OF).out
+    status = json.loads(said("status", "spring", *OF, "--json"))["messages"]
+    assert [(each["name"], each["sent"], each["cancelled"]) for each in status["countries"]] == [("NG", 2, 2)]
+    assert [(each["name"], each["sent"]) for each in status["carriers"]] == [("alpha", 2)]
+    assert "\nalpha " in said("status", "spring", *OF)
     ended = shell("campaign", "watch", "spring", *OF, "--json")
     shown = json.loads(ended.out)
     assert (ended.code, shown["state"], shown["sent"], shown["handed_over"]) == (1, "aborted", 4, 4)

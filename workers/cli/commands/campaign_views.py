@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from pipeline.stages.campaigns.counts import campaign_counts
 from pipeline.stages.campaigns.find import progress as progress_of
 from pipeline.stages.campaigns.list_campaigns import list_campaigns
 from pipeline.stages.campaigns.read_quote import spell
 from pipeline.stages.campaigns.unsent_rows import unsent_rows
 from schema.campaign import Campaign, CampaignProgress
+from workers.cli.terminal.campaign_counts import counts_lines, minutes_lines
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
 from workers.cli.terminal.csv_lines import csv_lines
 from workers.cli.terminal.masking import masked
@@ -42,15 +44,19 @@ def list_(account: str | None, limit: int, json_: bool) -> None:
 @with_campaign
 @JSON
 def status(name: str, account: str | None, json_: bool) -> None:
-    """Show the definition, the state and the counts of the campaign NAME."""
+    """Show the campaign NAME: its definition, its state, its rows, its messages by country, carrier and minute."""
     with opened() as rt:
         found = found_campaign(rt, name, account)
-        counts = progress_of(rt, found.id)
+        counts, messages = progress_of(rt, found.id), campaign_counts(rt, found.id)
     if json_:
-        click.echo(as_json({**_as_json(found), "counts": _counts(counts)}))
+        click.echo(as_json({**_as_json(found), "counts": _counts(counts), "messages": messages}))
         return
     click.echo(_definition(found))
     click.echo("\n" + table(["rows", "count"], list(_counts(counts).items())))
+    if messages.countries:
+        click.echo("\n" + counts_lines(messages))
+    if minutes := minutes_lines(messages):
+        click.echo("\n" + minutes)
 
 
 @click.command()
