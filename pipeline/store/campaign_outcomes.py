@@ -51,21 +51,23 @@ def _spans(conn: Connection, statement: str, params: dict[str, Any]) -> list[Req
     ]
 
 
+# counted within each span, so that it is read by the primary key
 _SAMPLE = """
-SELECT count(*) FILTER (WHERE m.sent_at IS NOT NULL OR m.status IN ('failed', 'rejected')) AS decided,
-       count(*) FILTER (WHERE m.sent_at IS NULL AND m.status IN ('failed', 'rejected')) AS failed,
-       count(*) FILTER (WHERE m.sent_at IS NOT NULL AND m.status IN ('failed', 'delivered')) AS reported,
-       count(*) FILTER (WHERE m.sent_at IS NOT NULL AND m.status = 'failed') AS undelivered,
-       count(*) FILTER (WHERE m.sent_at IS NOT NULL) AS handed,
-       count(*) FILTER (WHERE m.sent_at IS NOT NULL AND %(opted)s AND EXISTS (
-           SELECT FROM opt_outs AS o
-           WHERE o.account_id IN (0, m.account_id) AND o.phone = m.phone AND o.opted_out_at >= %(since)s
-       )) AS opted_out
+SELECT sum(decided)::int8 AS decided, sum(failed)::int8 AS failed, sum(reported)::int8 AS reported,
+       sum(undelivered)::int8 AS undelivered, sum(handed)::int8 AS handed, sum(opted_out)::int8 AS opted_out
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
 CROSS JOIN LATERAL (
-    SELECT account_id, phone, status, sent_at FROM messages
-    WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
-) AS m
+    SELECT count(*) FILTER (WHERE m.sent_at IS NOT NULL OR m.status IN ('failed', 'rejected')) AS decided,
+           count(*) FILTER (WHERE m.sent_at IS NULL AND m.status IN ('failed', 'rejected')) AS failed,
+           count(*) FILTER (WHERE m.sent_at IS NOT NULL AND m.status IN ('failed', 'delivered')) AS reported,
+           count(*) FILTER (WHERE m.sent_at IS NOT NULL AND m.status = 'failed') AS undelivered,
+           count(*) FILTER (WHERE m.sent_at IS NOT NULL) AS handed,
+           count(*) FILTER (WHERE m.sent_at IS NOT NULL AND %(opted)s AND EXISTS (
+               SELECT FROM opt_outs AS o
+               WHERE o.account_id IN (0, m.account_id) AND o.phone = m.phone AND o.opted_out_at >= %(since)s
+           )) AS opted_out
+    FROM messages AS m WHERE m.id BETWEEN s.first_id AND s.last_id AND m.request_id = s.request_id
+) AS counts
 """
 
 
@@ -79,12 +81,12 @@ def sample(conn: Connection, spans: Sequence[RequestSpan], *, opted_out_since: d
 
 
 _HANDOVER = """
-SELECT count(*) FILTER (WHERE m.status IS NULL) AS waiting, max(coalesce(m.sent_at, m.final_at)) AS last_at
+SELECT sum(waiting)::int8 AS waiting, max(last_at) AS last_at
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
 CROSS JOIN LATERAL (
-    SELECT status, sent_at, final_at FROM messages
-    WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
-) AS m
+    SELECT count(*) FILTER (WHERE status IS NULL) AS waiting, max(coalesce(sent_at, final_at)) AS last_at
+    FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
+) AS counts
 """
 
 

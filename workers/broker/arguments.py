@@ -76,6 +76,7 @@ TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.campaign.expand": _campaign,
     "sms.campaign.rows": _order,
     "sms.campaigns": _nothing,
+    "sms.fold": _nothing,
     "sms.promote": _nothing,
     "sms.settle": _nothing,
     "sms.resend": _nothing,
