@@ -108,8 +108,8 @@ _ADD = """
 UPDATE campaign_progress
 SET expanded_line = %(through)s, sent = sent + %(sent)s, skipped = skipped + %(skipped)s,
     segments = segments + %(segments)s, amount = amount + %(amount)s,
-    paced_from = %(paced_from)s, paced_sent = %(paced_sent)s + %(sent)s,
-    paced_segments = %(paced_segments)s + %(segments)s, worked_at = %(at)s
+    paced_from = %(paced_from)s, paced_sent = %(paced_sent)s::int4 + %(sent)s::int4,
+    paced_segments = %(paced_segments)s::int4 + %(segments)s::int4, worked_at = %(at)s
 WHERE campaign_id = %(campaign)s
 """
 
