@@ -70,6 +70,14 @@ def _smsc(_context: click.Context, _option: click.Parameter, given: str | None) 
     type=click.IntRange(1),
     help="Concurrent HTTP connections.",
 )
+@click.option("--rows", default=_USUAL.rows, show_default=True, type=click.IntRange(1), help="Rows of the campaign.")
+@click.option(
+    "--pauses",
+    default=_USUAL.campaign_pauses,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Pauses of the part campaign.",
+)
 @click.option("--json", "bare", is_flag=True, help="JSON alone, without a summary on stderr.")
 def bench(
     messages: int,
@@ -83,6 +91,8 @@ def bench(
     calls: int,
     gateways: int,
     connections: int,
+    rows: int,
+    pauses: int,
     bare: bool,
 ) -> None:
     """Measure this machine, on temporary PostgreSQL and Valkey servers; print JSON, and a summary on stderr.
@@ -96,6 +106,7 @@ def bench(
     lane     latency of one-time passwords, alone and beside bulk
     clock    ticks and promotion with very many scheduled messages
     doors    calls per second of each HTTP API, delivered and recorded
+    campaign a file loaded, checked, quoted and sent; how soon a pause acts
 
     Exits with 1 when an invariant is violated.
     """
@@ -113,6 +124,8 @@ def bench(
         calls=calls,
         gateways=gateways,
         connections=connections,
+        rows=rows,
+        campaign_pauses=pauses,
     )
     result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
     click.echo(json.dumps(result, indent=2))
@@ -125,6 +138,7 @@ def bench(
 def _summary(result: dict[str, Any]) -> Iterator[str]:
     """Yield the main figures, a line each."""
     summaries = {"road": _road, "ceiling": _ceiling, "lane": _lane, "clock": _clock, "doors": _doors}
+    summaries["campaign"] = _campaign
     for part, summary in summaries.items():
         if part in result:
             first, *rest = summary(result)
@@ -176,6 +190,23 @@ def _doors(result: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: answered at 1,000/s: {_times(of['answered_in_ms_at_1000_a_second'])}"
     large = doors["webex_large"]
     yield f"{large['recipients']:,} recipients in one call: p50 {large['answered_in_ms']['p50']} ms"
+
+
+def _campaign(result: dict[str, Any]) -> Iterator[str]:
+    found = result["campaign"]
+    yield (
+        f"{found['rows']:,} rows loaded in {found['loaded_in_seconds']:g} s, checked and quoted in "
+        f"{found['checked_in_seconds']:g} s, at most {found['memory_mib']:,} MiB"
+    )
+    yield (
+        f"{found['expanded_rows_a_second']:,} rows/s became messages, {found['handed_over_a_second']:,}/s handed over; "
+        f"progress read: {_times(found['progress_in_ms'])}"
+    )
+    if pauses := found.get("pauses"):
+        yield (
+            f"{pauses['tries']} pauses with four carriers: last message after {_times(pauses['last_after_ms'])}, "
+            f"later than 1 s: {pauses['later_than_1_s']}"
+        )
 
 
 def _cores(cores: dict[str, float]) -> str:

@@ -1,5 +1,6 @@
 """The production processes of a bench: the Procfile's own lines, each with its log under `home`."""
 
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import PostroadError
 from workers.lab.bench.setup import BULK, BenchSetup
@@ -22,7 +24,9 @@ NEEDED = ("worker", "lane", "clock", "beat")
 #: the process of connected carriers
 CARRIERS = "carriers"
 
-_SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--carrier", BULK, "--port", "0", "--smpp-port", "0"]
+_SIMULATOR = [sys.executable, "-m", "workers.cli", "simulator", "--port", "0", "--smpp-port", "0"]
+#: one carrier that accepts everything
+_ACCEPTING: Mapping[str, Mapping[str, Any]] = {BULK: {}}
 
 
 class BenchProcess:
@@ -108,9 +112,18 @@ def _listens(host: str, port: int) -> bool:
 
 
 @contextmanager
-def simulator(setup: BenchSetup) -> Iterator[tuple[BenchProcess, str, str]]:
-    """Run a simulator that accepts everything; yield it, its URL, and the host and port of its SMSC."""
-    process = BenchProcess("simulator", _SIMULATOR, {}, setup.home)
+def simulator(
+    setup: BenchSetup, scripts: Mapping[str, Mapping[str, Any]] = _ACCEPTING, log: Path | None = None
+) -> Iterator[tuple[BenchProcess, str, str]]:
+    """Run a simulator of carriers (name → script); yield it, its URL, and the host and port of its SMSC.
+
+    Without scripts one carrier accepts everything. `log`: the file of its decisions.
+    """
+    carriers = [word for name, script in scripts.items() for word in ("--carrier", f"{name}={json.dumps(script)}")]
+    logging = ["--log", str(log)] if log else []
+    process = BenchProcess(
+        "simulator_logged" if log else "simulator", [*_SIMULATOR, *carriers, *logging], {}, setup.home
+    )
     try:
         wait(lambda: "smpp://" in process.output(), [process])
         output = process.output()

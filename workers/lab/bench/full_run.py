@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.audit import audit
-from workers.lab.bench import apis, ceiling, clock, end_to_end, otp_latency
+from workers.lab.bench import apis, campaigns, ceiling, clock, end_to_end, otp_latency
 from workers.lab.bench.bench_processes import BenchProcess, simulator, workers
 from workers.lab.bench.bench_producers import producers
 from workers.lab.bench.plan import BenchPlan
@@ -34,6 +34,9 @@ def run(plan: BenchPlan, on_start: Callable[[str], object] = lambda _: None) -> 
             result["road"]["share_of_ceiling"] = _shares(result)
         if {"lane", "doors"} & set(plan.parts):
             _beside_workers(made, plan, simulators, result, on_start)
+        if "campaign" in plan.parts:
+            on_start("campaign")
+            result["campaign"] = campaigns.measure(made, plan, simulators)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
             on_start("clock")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 #: the parts, in the order in which they run
-PARTS = ("road", "lane", "ceiling", "clock", "doors")
+PARTS = ("road", "lane", "ceiling", "clock", "doors", "campaign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class BenchPlan:
     steady: tuple[int, int] = (1000, 5000)
     #: recipients of a large request, and the number of such requests
     large: tuple[int, int] = (10_000, 5)
+    #: rows of a campaign, and how often another one is paused
+    rows: int = 100_000
+    campaign_pauses: int = 5
     #: ticks of an idle clock
     ticks: int = 200
 

@@ -40,6 +40,14 @@ _FIGURES = (
         "clock: batches of one promoted a second": "clock.in_batches_of_one.batches_a_second",
         "clock: µs a due batch, 100,000 waiting": "clock.us_a_due_batch_by_waiting.100000",
         "clock: µs a due batch, 5,000,000 waiting": "clock.us_a_due_batch_by_waiting.5000000",
+        "campaign: seconds to load the rows": "campaign.loaded_in_seconds",
+        "campaign: seconds to check and quote them": "campaign.checked_in_seconds",
+        "campaign: MiB of the loading process": "campaign.memory_mib",
+        "campaign: rows/s that became messages": "campaign.expanded_rows_a_second",
+        "campaign: messages/s handed over": "campaign.handed_over_a_second",
+        "campaign: ms to read its progress, p50": "campaign.progress_in_ms.p50",
+        "campaign: ms from pause to the last message, p50": "campaign.pauses.last_after_ms.p50",
+        "campaign: messages later than 1 s after a pause": "campaign.pauses.later_than_1_s",
         "doors: calls/s answered with nothing": "doors.empty_handler.calls_a_second",
     }
     | {
