@@ -12,7 +12,8 @@ from pipeline.rules.text.templates import Missing
 from schema.order import Order
 from schema.vocabulary import Encoding
 from workers.campaign_file import PORTION, BrokenCsvFile, FilePortion, LineFault, portions, request_ids
-from workers.lab.demo.scenario import CAMPAIGN, TEXT
+from workers.lab.demo.demo_campaign import FILE as CAMPAIGN
+from workers.lab.demo.demo_campaign import TEXT
 
 HOW = "write it as + and 8 to 15 digits"
 COMMON: dict[str, Any] = {"account": "acme", "sender": "ACME", "body": "Hello ${name}"}

@@ -20,22 +20,16 @@ from pipeline.stages.admin.explain_route import explain
 from pipeline.stages.admin.reconciliation import CarrierRecord, RecordDifference, reconcile
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from pipeline.stages.cancel import cancel
-from schema.message_class import MessageClass
 from schema.order import Order
 from schema.vocabulary import Code, InboundAction, Status
-from workers.campaign_file import portions
-from workers.cli.terminal import table_layout
 from workers.cli.terminal.message_view import overview_of
 from workers.cli.terminal.route_view import in_brief
-from workers.cli.terminal.waiting import wait
 from workers.lab.demo import demo_keys, demo_sandbox, mobile_originated
+from workers.lab.demo.demo_campaign import DemoCampaign, show_counts
 from workers.lab.simulator.scripts import DEMO
 from workers.producer import producer, submit
 from workers.server_urls import broker_url
 
-CAMPAIGN = Path(__file__).resolve().parents[2] / "data/demo.csv"
-#: the campaign's text, filled from the file's columns
-TEXT = "${greeting} ${name}, ${news}${closing}"
 #: a phone that is always reached, by the scripts of `workers/lab/demo/demo_sandbox.py`
 PHONE = demo_sandbox.GOOD_NUMBER
 #: a phone that sends STOP
@@ -73,6 +67,8 @@ class DemoScenario:
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     #: what was checked, and whether it held
     checks: list[tuple[str, bool]] = field(default_factory=list)
+    #: the campaign, once it is finished
+    campaign: UUID | None = None
 
     def run(self) -> bool:
         """Run all steps; return whether all checks held."""
@@ -176,30 +172,8 @@ class DemoScenario:
             self._say(f"one scheduled   {AHEAD} s ahead, sent {(marked - due).total_seconds():.2f} s after it was due")
 
     def _campaign(self) -> None:
-        began = time.monotonic()
-        with CAMPAIGN.open("rb") as lines:
-            common = {
-                "account": ACCOUNT,
-                "sender": SENDER,
-                "body": TEXT,
-                "class": MessageClass.BULK,
-            }
-            orders = [each.order for each in portions(lines, common, judged=False) if each.order]
-        requests = {self._enqueue(order): len(order.recipients) for order in orders}
-        total = sum(requests.values())
-        with table_layout.progress(total, "a campaign     ") as bar:
-            waited = wait(
-                self.rt,
-                list(requests),
-                timeout=TIMEOUT,
-                seen=lambda through: self._advance(bar, through),
-            )
-        took = time.monotonic() - began
-        self._check("the whole campaign left the queue", not waited.unfinished)
-        self._check("each recipient is accounted for", sum(waited.statuses.values()) == total)
-        refused = waited.statuses.get("refused", 0)
-        self._check("bad numbers were refused, and no others", 0 < refused < total / 10)
-        self._say(f"a campaign      of {total:,}: done in {took:.1f} s, {refused} of them refused for their numbers")
+        name = f"demo-{self.began:%Y%m%d-%H%M%S}"
+        self.campaign = DemoCampaign(self.rt, self._check, self._say, self._go_on).run(name)
 
     def _receipts(self) -> None:
         """Wait for the last receipts: then only messages with an unknown outcome are still `sent`."""
@@ -221,6 +195,8 @@ class DemoScenario:
     def _conclude(self) -> None:
         found = operator_reports.overview_of(self.rt, self.began)
         click.echo("\n" + overview_of(replace(found, waiting=[])))
+        if self.campaign:
+            show_counts(self.rt, self.campaign)
         self._check("messages went to the next carrier", any(row["failovers"] for row in found.carriers))
         unknown = sum(row["attempts"] for row in found.carriers if row["outcome"] == "unknown")
         if unknown:
@@ -277,10 +253,6 @@ class DemoScenario:
     def _say(self, words: str) -> None:
         self._go_on()
         click.echo(words)
-
-    def _advance(self, bar: Any, through: int) -> None:
-        self._go_on()
-        bar.update(through - bar.pos)
 
     def _go_on(self) -> None:
         if self.stop.is_set():
