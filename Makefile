@@ -13,7 +13,7 @@ ARGS :=
 # Tests run on this many processes.
 JOBS := logical
 
-.PHONY: help demo up bench bench-check test fuzz outcomes static check format lock lock-runtime clean
+.PHONY: help demo up bench bench-check test fuzz soak outcomes static check format lock lock-runtime clean
 
 help: ## Say what there is to make.
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 — /p' Makefile | while read -r name _ words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
@@ -38,6 +38,10 @@ ROUNDS := 10000
 
 fuzz: $(READY) ## Send 10,000 mutated messages at each listener; takes minutes.
 	POSTROAD_FUZZ=$(ROUNDS) $(BIN)/python -m pytest -n 1 -m fuzz --timeout 3600 $(ARGS)
+
+# Tests marked `soak`, at the sizes that the suite runs at a few percent.
+soak: $(READY) ## Run the campaign tests at full size; takes up to an hour.
+	POSTROAD_SOAK=1 $(BIN)/python -m pytest -n 1 -m soak --timeout 7200 $(ARGS)
 
 outcomes: $(READY) ## Write docs/outcomes.md anew from the tables of carriers' codes.
 	@$(BIN)/python -m pipeline.carriers.outcome_tables > docs/outcomes.md
