@@ -22,7 +22,7 @@ from schema.vocabulary import CampaignState, RowOutcome
 from workers.campaign_checking import check_all
 from workers.campaign_file import table_rows
 from workers.campaign_loading import load_file
-from workers.cli.terminal import table_layout
+from workers.cli.terminal.campaign_counts import counts_lines
 
 FILE = Path(__file__).resolve().parents[2] / "data/demo.csv"
 #: the text, filled from the file's columns
@@ -132,10 +132,4 @@ def _is_whole(found: CampaignStanding) -> bool:
 
 def show_counts(rt: Runtime, campaign: UUID) -> None:
     """Print what became of the campaign's messages, by country and by carrier."""
-    counts = campaign_counts(rt, campaign)
-    headers = ["the campaign", "messages", "sent", "delivered", "failed", "segments"]
-    rows = [
-        [each.name or "–", each.messages, each.sent, each.delivered, each.failed, each.segments]
-        for each in (*counts.countries, *counts.carriers)
-    ]
-    click.echo("\n" + table_layout.table(headers, rows))
+    click.echo("\nthe campaign\n\n" + counts_lines(campaign_counts(rt, campaign)))
