@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -73,28 +73,14 @@ def _smsc(_context: click.Context, _option: click.Parameter, given: str | None) 
 @click.option("--rows", default=_USUAL.rows, show_default=True, type=click.IntRange(1), help="Rows of the campaign.")
 @click.option(
     "--pauses",
+    "campaign_pauses",
     default=_USUAL.campaign_pauses,
     show_default=True,
     type=click.IntRange(0),
     help="Pauses of the part campaign.",
 )
 @click.option("--json", "bare", is_flag=True, help="JSON alone, without a summary on stderr.")
-def bench(
-    messages: int,
-    batch: int,
-    children: int,
-    carrier: Literal["simulated", "http", "smpp"],
-    smsc: str,
-    receipts: bool,
-    parts: tuple[str, ...],
-    scheduled: int,
-    calls: int,
-    gateways: int,
-    connections: int,
-    rows: int,
-    pauses: int,
-    bare: bool,
-) -> None:
+def bench(bare: bool, **sizes: Any) -> None:
     """Measure this machine, on temporary PostgreSQL and Valkey servers; print JSON, and a summary on stderr.
 
     SMPP uses one bind with a window of 50 to an SMSC in a process of its own, without receipts unless --receipts is
@@ -110,23 +96,9 @@ def bench(
 
     Exits with 1 when an invariant is violated.
     """
-    if carrier != "smpp" and (smsc or receipts):
+    plan = BenchPlan(**sizes)
+    if plan.carrier != "smpp" and (plan.smsc or plan.receipts):
         raise click.UsageError("--smpp and --receipts go with --carrier smpp")
-    plan = BenchPlan(
-        messages,
-        batch,
-        children,
-        carrier,
-        smsc,
-        receipts,
-        parts,
-        scheduled,
-        calls=calls,
-        gateways=gateways,
-        connections=connections,
-        rows=rows,
-        campaign_pauses=pauses,
-    )
     result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
     click.echo(json.dumps(result, indent=2))
     if not bare:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.runtime import Runtime
 from pipeline.stages.admin.audit import audit
-from workers.lab.bench import apis, campaigns, ceiling, clock, end_to_end, otp_latency
+from workers.lab.bench import apis, campaign_run, ceiling, clock, end_to_end, otp_latency
 from workers.lab.bench.bench_processes import BenchProcess, simulator, workers
 from workers.lab.bench.bench_producers import producers
 from workers.lab.bench.plan import BenchPlan
@@ -36,7 +36,7 @@ def run(plan: BenchPlan, on_start: Callable[[str], object] = lambda _: None) -> 
             _beside_workers(made, plan, simulators, result, on_start)
         if "campaign" in plan.parts:
             on_start("campaign")
-            result["campaign"] = campaigns.measure(made, plan, simulators)
+            result["campaign"] = campaign_run.measure(made, plan, simulators)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
             on_start("clock")
