@@ -178,7 +178,7 @@ idempotency_keys = Table(
 redeliveries = Table(
     "redeliveries",
     metadata,
-    #: an order whose worker died, and how often it was redelivered
+    #: an order whose worker died, and how often it was redelivered; 0: a message about a campaign that is done
     Column("request_id", Uuid, primary_key=True),
     Column("tries", SmallInteger, nullable=False),
     _instant("created_at", nullable=False, server_default=_NOW),

@@ -18,7 +18,7 @@ from pipeline.stages.campaigns.check_rows import start_check
 from pipeline.stages.campaigns.create import create
 from pipeline.stages.campaigns.find import find, progress
 from pipeline.stages.campaigns.load import load_page
-from pipeline.stages.campaigns.producers import count_try, requires_seal
+from pipeline.stages.campaigns.producers import count_try, is_done, note_done, requires_seal
 from pipeline.stages.unseal import Unsealer
 from schema.actor import Actor
 from schema.campaign import Campaign, CampaignDefinition
@@ -67,8 +67,9 @@ def take_request(rt: Runtime, task: str, task_id: str, request: UUID, given: Any
             _reject(rt, request, UNAUTHENTICATED, "the account takes what is sealed with a producer key", given)
         elif sealed_for not in (None, asked.account):
             _reject(rt, request, UNAUTHENTICATED, "the key it is sealed with is another account's", given)
-        else:
+        elif not is_done(rt, request):
             _do(rt, asked)
+            note_done(rt, request)
     except (TooEarly, NotFound) as error:
         if count_try(rt, request) < TRIES:
             raise TooEarly from None

@@ -11,6 +11,8 @@ from schema.message import Refusal
 
 #: lines that one look for pending rows passes at most: long stretches of skipped rows are passed in several
 SCANNED = 20_000
+#: the highest line
+_LAST_LINE = 2**31 - 1
 
 _NEXT = """
 SELECT line, phone, country, correlation_id, merge FROM campaign_rows
@@ -21,7 +23,7 @@ ORDER BY line LIMIT %(limit)s
 
 def after(conn: Connection, campaign: UUID, line: int, limit: int) -> tuple[list[CampaignRow], int]:
     """Return up to `limit` pending rows after a line, and the line up to which there are no others."""
-    upto = line + SCANNED
+    upto = min(line + SCANNED, _LAST_LINE)
     params = {"campaign": campaign, "after": line, "upto": upto, "limit": limit}
     found = [_row(row) for row in conn.exec_driver_sql(_NEXT, params)]
     return found, found[-1].line if len(found) == limit else upto

@@ -162,6 +162,23 @@ def count_redelivery(conn: Connection, request: UUID) -> int:
     return int(conn.exec_driver_sql(_REDELIVERY, {"request": request}).scalar_one())
 
 
+#: no tries: it is done
+_NOTE_DONE = """
+INSERT INTO redeliveries (request_id, tries) VALUES (%(request)s, 0) ON CONFLICT (request_id) DO UPDATE SET tries = 0
+"""
+_IS_DONE = "SELECT EXISTS (SELECT FROM redeliveries WHERE request_id = %(request)s AND tries = 0)"
+
+
+def note_done(conn: Connection, request: UUID) -> None:
+    """Note that a message of the broker which leaves no request is done."""
+    conn.exec_driver_sql(_NOTE_DONE, {"request": request})
+
+
+def is_done(conn: Connection, request: UUID) -> bool:
+    """Tell whether such a message is done, as long as that is kept."""
+    return bool(conn.exec_driver_sql(_IS_DONE, {"request": request}).scalar_one())
+
+
 _FORGET = "DELETE FROM redeliveries WHERE created_at < now() - %(days)s * interval '1 day'"
 
 

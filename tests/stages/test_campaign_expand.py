@@ -139,6 +139,16 @@ def test_long_stretches_of_skipped_rows_are_passed(world: World) -> None:
     assert campaign.counts == (1, 29, 0)
 
 
+def test_the_highest_line_there_may_be_is_sent(world: World) -> None:
+    campaign = Launched(world, numbers(2))
+    world.run("UPDATE campaign_rows SET line = 2147483644 + line")
+    campaign.progress("expanded_line", 2147483600)
+
+    campaign.run()
+
+    assert campaign.counts == (2, 0, 0)
+
+
 def test_an_empty_wallet_pauses_the_campaign_and_no_row_fails(world: World) -> None:
     campaign = Launched(world, numbers(5))
     with world.rt.begin() as conn:

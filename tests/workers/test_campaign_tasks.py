@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -12,11 +12,13 @@ from pipeline.settings import Settings
 from pipeline.stages import dead_letters
 from pipeline.stages.admin import producer_keys
 from pipeline.stages.admin.audit import audit
+from pipeline.stages.campaigns import control as operations
 from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.campaigns.find import find
 from schema.campaign_requests import CampaignOperation
 from schema.sealed_order import ProducerKey
 from schema.vocabulary import CampaignState, DeadLetterSource
+from tests.stages.launched import Launched, numbers
 from tests.workers.conftest import Eventually, Site
 from tests.world import World
 from workers.producer_campaigns import TRIES, TooEarly, take_request
@@ -162,3 +164,28 @@ def test_hints_of_campaigns_hold_an_id_and_expire(world: World) -> None:
     for call in (check_call(id_), expand_call(id_)):
         assert (call.args, call.queue) == ((str(id_),), "campaign")
         assert call.expires
+
+
+def test_a_message_that_comes_again_undoes_nothing_that_was_done_since(world: World) -> None:
+    campaign = Launched(world, numbers(1), CampaignState.PAUSED, name="spring")
+    pages, resume, pause = (world.rt.new_ids() for _ in range(3))
+
+    def again(request: UUID, task: str, given: Any) -> None:
+        take_request(world.rt, f"sms.campaign.{task}", str(request), request, given)
+
+    again(resume, "control", control("resume"))
+    operations.pause(world.rt, campaign.id)
+    again(resume, "control", control("resume"))  # its worker died before it was acknowledged
+    assert campaign.state == "paused"
+    operations.resume(world.rt, campaign.id)
+    again(pause, "control", control("pause"))
+    operations.resume(world.rt, campaign.id)
+    again(pause, "control", control("pause"))
+    assert campaign.state == "running"
+
+    take(world.rt, "create", DEFINITION | {"name": "autumn"})
+    autumn = page(1, "+2348012345678") | {"campaign": "autumn"}
+    again(pages, "rows", autumn)
+    take(world.rt, "control", control("check") | {"campaign": "autumn"})
+    again(pages, "rows", autumn)
+    assert reasons(world.rt) == []

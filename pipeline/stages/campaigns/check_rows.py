@@ -78,7 +78,7 @@ def start_check(rt: Runtime, campaign: UUID) -> None:
         campaign_moves.move(conn, rt.now(), found, CampaignState.CHECKING)
         campaigns.update(conn, campaign, {CampaignState.CHECKING}, _UNCHECKED | _UNAPPROVED)
         campaign_progress.lock(conn, campaign)
-        campaign_progress.begin_check(conn, campaign, rt.now())
+        campaign_progress.begin_check(conn, campaign, rt.common_time(batches.clock(conn)))
 
 
 def next_rows(rt: Runtime, campaign: UUID) -> RowsToCheck | None:
@@ -116,11 +116,11 @@ def record_checked(rt: Runtime, checked: RowsToCheck, admission: Admission) -> N
         if not _is_current(conn, checked):
             return
         if quote_binding.bind(checked.campaign, checked.progress, known.prices) != checked.campaign.quote_hash:
-            campaign_progress.begin_check(conn, checked.campaign.id, rt.now())
+            campaign_progress.begin_check(conn, checked.campaign.id, known.now)
             return
         campaign_rows.refuse(conn, checked.campaign.id, refused)
         line = checked.rows[-1].line
-        campaign_progress.set_checked(conn, checked.campaign.id, line, quote.to_json(), quote.skipped, rt.now())
+        campaign_progress.set_checked(conn, checked.campaign.id, line, quote.to_json(), quote.skipped, known.now)
 
 
 def end_check(rt: Runtime, checked: RowsToCheck) -> None:
@@ -139,7 +139,7 @@ def end_check(rt: Runtime, checked: RowsToCheck) -> None:
         if not _is_current(conn, checked):
             return
         if quote_binding.bind(campaign, checked.progress, known.prices) != campaign.quote_hash:
-            campaign_progress.begin_check(conn, campaign.id, rt.now())
+            campaign_progress.begin_check(conn, campaign.id, known.now)
             return
         until = known.now + timedelta(hours=rt.settings.campaign_quote_hours)
         columns = {"quote": quote.to_json(), "quoted_at": known.now, "quote_until": until}
@@ -161,23 +161,26 @@ def _prepare(rt: Runtime, campaign: UUID) -> bool:
             return True
         campaign_rows.reset_verdicts(conn, campaign)
         repeated = _repeated(conn, found)
-        reason = None
-        if not progress.rows:
-            reason = "it has no recipients: load them first"
-        elif repeated.rows and found.duplicates is DuplicatePolicy.REFUSE:
-            lines = ", ".join(map(str, repeated.lines))
-            reason = f"{repeated.rows:,} rows have the number of an earlier one: lines {lines}"
-        if reason:
-            campaign_moves.move(conn, rt.now(), found, CampaignState.FAILED, reason)
-            return False
         quote = Quote(repeated=_counted(repeated))
         found_verdicts = campaign_rows.by_verdict(conn, campaign, MOST_LINES)
         quote.refused = {verdict: _counted(count) for verdict, count in found_verdicts.items()}
-        prices = wallet_ledger.books(conn, [found.account_id], rt.common_time(batches.clock(conn)))
+        now = rt.common_time(batches.clock(conn))
+        prices = wallet_ledger.books(conn, [found.account_id], now)
         binding = quote_binding.bind(found, progress, prices.get(found.account_id, []))
         campaigns.update(conn, campaign, {CampaignState.CHECKING}, {"quote_hash": binding})
-        campaign_progress.set_checked(conn, campaign, 0, quote.to_json(), quote.skipped, rt.now())
-    return True
+        campaign_progress.set_checked(conn, campaign, 0, quote.to_json(), quote.skipped, now)
+        reason = _why_failed(found, progress, repeated)
+        if reason:  # the counts are those of the rows nevertheless
+            campaign_moves.move(conn, rt.now(), found, CampaignState.FAILED, reason)
+    return reason is None
+
+
+def _why_failed(campaign: Campaign, progress: CampaignProgress, repeated: RowCount) -> str | None:
+    if not progress.rows:
+        return "it has no recipients: load them first"
+    if repeated.rows and campaign.duplicates is DuplicatePolicy.REFUSE:
+        return f"{repeated.rows:,} rows have the number of an earlier one: lines {', '.join(map(str, repeated.lines))}"
+    return None
 
 
 def _repeated(conn: Connection, campaign: Campaign) -> RowCount:

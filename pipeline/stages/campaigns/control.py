@@ -67,7 +67,7 @@ def resume(rt: Runtime, campaign: UUID) -> CampaignState:
         campaign_moves.move(conn, rt.now(), found, to)
         campaign_progress.pace_from(conn, campaign, now)
         if (found.reason or "").startswith(_GATED):
-            campaign_progress.gates_from(conn, campaign, rt.now())
+            campaign_progress.gates_from(conn, campaign, now)
     return to
 
 

@@ -1,4 +1,4 @@
-"""Producers of campaigns: whether what came through the broker may count for an account, and how often it came."""
+"""Producers of campaigns: whether a message of theirs may count for an account, how often it came, if it is done."""
 
 from uuid import UUID
 
@@ -16,3 +16,15 @@ def count_try(rt: Runtime, request: UUID) -> int:
     """Count a try of a message that cannot be processed yet; return how many there were."""
     with rt.begin() as conn:
         return requests.count_redelivery(conn, request)
+
+
+def is_done(rt: Runtime, request: UUID) -> bool:
+    """Tell whether a message is done, and was only not acknowledged: what others did since must not be undone by it."""
+    with rt.read_only() as conn:
+        return requests.is_done(conn, request)
+
+
+def note_done(rt: Runtime, request: UUID) -> None:
+    """Note that a message is done; it is known for `idempotency_days`."""
+    with rt.begin() as conn:
+        requests.note_done(conn, request)

@@ -1,6 +1,6 @@
 """Check a campaign: verdicts by line, the quote, and that it goes on where a killed check ended."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,9 @@ from pipeline.stages.admin.prices import set_price
 from pipeline.stages.admin.wallets import grant
 from pipeline.stages.admit import admit
 from pipeline.stages.campaigns import check_rows
+from pipeline.stages.campaigns.advance import advance
 from pipeline.stages.campaigns.check_rows import next_rows, record_checked, start_check
+from pipeline.stages.campaigns.create import change
 from pipeline.stages.campaigns.load import load
 from pipeline.store import campaign_rows
 from schema.campaign import GivenRow
@@ -245,3 +247,28 @@ def test_the_hours_for_which_a_quote_is_valid_are_a_setting(world: World) -> Non
     assert made.quoted_at
     assert made.quote_until
     assert made.quote_until - made.quoted_at == timedelta(hours=24)
+
+
+def test_a_check_that_fails_leaves_the_counts_of_its_rows(world: World) -> None:
+    made = checked(world, draft(world, rows_of("+2348012345678", "+2348012345678")))
+    assert counts(world, made).skipped == 1
+    change(world.rt, made.id, {"duplicates": "refuse"})
+
+    start_check(world.rt, made.id)
+    check_all(world.rt, made.id)
+
+    assert now(world, made).state == "failed"
+    assert (list(verdicts(world, made).values()), counts(world, made).skipped) == ([None, None], 0)
+
+
+def test_a_check_of_a_host_with_a_wrong_clock_is_gone_on_with_by_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = draft(world, rows_of("+2348012345678"))
+    with monkeypatch.context() as skewed:
+        skewed.setattr(world.rt, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+        start_check(world.rt, made.id)
+        assert next_rows(world.rt, made.id)
+
+    world.run("UPDATE campaign_progress SET worked_at = worked_at - interval '10 seconds'")  # it died
+    assert advance(world.rt).check == [made.id]
