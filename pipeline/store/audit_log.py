@@ -4,7 +4,7 @@ What changes no row of configuration, such as a cancellation, is written by `not
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +60,25 @@ def listing(
     given = {name: value for name, value in sought.items() if value is not None}
     query = _LIST.format(conditions="".join(_CONDITIONS[name] for name in given))
     return [dict(row) for row in conn.exec_driver_sql(query, {"since": since, "limit": limit, **given}).mappings()]
+
+
+_WRITERS = """
+SELECT DISTINCT actor_kind || ':' || name AS writer
+FROM audit_log AS l CROSS JOIN unnest(ARRAY[l.actor, l.claimed]) AS n (name)
+WHERE account_id = %(account)s AND at >= %(since)s AND subject_table = %(table)s AND subject = %(subject)s
+  AND name IS NOT NULL AND EXISTS (SELECT FROM jsonb_object_keys(after) AS changed WHERE changed <> ALL(%(others)b))
+"""
+
+
+def writers(
+    conn: Connection, account: int, table: str, subject: str, since: datetime, others: Collection[str]
+) -> set[str]:
+    """Return who made or changed a row since then, as actors are named, with whom they claimed to act for.
+
+    Changes of the columns `others` alone do not count.
+    """
+    params = {"account": account, "table": table, "subject": subject, "since": since, "others": list(others)}
+    return set(conn.exec_driver_sql(_WRITERS, params).scalars())
 
 
 def prune(conn: Connection, before: datetime) -> int:

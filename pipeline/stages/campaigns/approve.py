@@ -6,7 +6,7 @@ from pipeline.errors import Conflict, NotFound
 from pipeline.rules.money.currencies import spell
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Connection, Runtime, acting
-from pipeline.store import accounts, batches, campaigns
+from pipeline.store import accounts, audit_log, batches, campaigns
 from pipeline.transitions import campaign_moves, campaign_quotes
 from schema.actor import Actor, actor_name
 from schema.campaign import Campaign
@@ -14,6 +14,11 @@ from schema.vocabulary import ActorKind, CampaignState
 
 #: actors that prove who they are
 _AUTHENTICATED = {ActorKind.OS_USER, ActorKind.API_KEY}
+#: columns that say how far a campaign is; whoever changes another one has written it
+_STATE_COLUMNS = {
+    *("state", "reason", "quoted_at", "quote_until", "max_cost"),
+    *("approved_by", "approved_at", "started_at", "ended_at"),
+}
 
 
 def approve(rt: Runtime, campaign: UUID, *, max_cost: int | None = None) -> Campaign:
@@ -54,7 +59,7 @@ def _require_affordable(campaign: Campaign, cost: int, max_cost: int | None) -> 
 
 
 def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor: Actor | None) -> None:
-    """Raise Conflict where an account demands another approver than the creator, and this is none.
+    """Raise Conflict where an account demands another approver than those who created or changed it, and this is none.
 
     A claimed name proves nothing: it makes nobody another actor, but may show that this one is the creator.
     """
@@ -67,3 +72,10 @@ def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor
     creator = campaign.created_by
     if creator in (actor_name(actor), f"{actor.kind}:{actor.claimed}"):
         raise Conflict(f"{above}: its creator, {creator}, cannot approve campaign {campaign.name!r}")
+    if actor.kind is ActorKind.OS_USER and actor.claimed is not None:
+        raise Conflict(f"{above}: a user must approve as himself, without --as or sudo")
+    subject = f"{campaign.account_id} {campaign.name}"
+    writers = audit_log.writers(conn, campaign.account_id, "campaigns", subject, campaign.created_at, _STATE_COLUMNS)
+    if actor_name(actor) in writers:
+        words = f"{actor_name(actor)}, who has created or changed it, cannot approve campaign {campaign.name!r}"
+        raise Conflict(f"{above}: {words}")

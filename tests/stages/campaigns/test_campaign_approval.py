@@ -13,6 +13,7 @@ from pipeline.stages.admin.prices import set_price
 from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.campaigns.check_rows import start_check
 from pipeline.stages.campaigns.control import start
+from pipeline.stages.campaigns.create import change
 from schema.actor import Actor
 from schema.campaign import Campaign
 from schema.vocabulary import ActorKind
@@ -66,10 +67,10 @@ CHANGES = {
 
 
 def test_a_quote_does_not_hold_once_what_it_was_made_of_has_changed(world: World) -> None:
-    for name, change in CHANGES.items():
+    for name, statement in CHANGES.items():
         made = quoted(world, name)
-        where = "campaign_id" if "progress" in change else "id"
-        world.run(f"{change} WHERE {where} = %(id)s", id=made.id)
+        where = "campaign_id" if "progress" in statement else "id"
+        world.run(f"{statement} WHERE {where} = %(id)s", id=made.id)
         with pytest.raises(Conflict, match="have changed since its quote: check it again"):
             approve(world.rt, made.id)
         assert now(world, made).state == "stale"
@@ -128,6 +129,8 @@ def test_above_an_amount_another_authenticated_actor_than_the_creator_approves(w
         (ActorKind.OS_USER, "ada", "ben", "its creator, os_user:ada, cannot approve"),
         # what another claims may only tell against him
         (ActorKind.OS_USER, "root", "ada", "its creator, os_user:ada, cannot approve"),
+        # `sudo postroad --as ben` by ada
+        (ActorKind.OS_USER, "root", "ben", "as himself, without --as or sudo"),
         (ActorKind.SYSTEM, "postroad", None, "an operating-system user or an API key must approve"),
         (ActorKind.DATABASE, "ben", None, "an operating-system user or an API key must approve"),
     ]
@@ -140,6 +143,23 @@ def test_above_an_amount_another_authenticated_actor_than_the_creator_approves(w
     assert now(world, made).state == "quoted"
     with acts_as(ActorKind.API_KEY, "7"):
         assert approve(world.rt, made.id).approved_by == "api_key:7"
+
+
+def test_who_changed_a_campaign_or_created_it_by_sudo_is_no_other_actor(world: World) -> None:
+    made = quoted(world)
+    set_four_eyes(world.rt, "acme", 799)
+    with acts_as(ActorKind.OS_USER, "ben"):
+        change(world.rt, made.id, {"body": "Buy now"})
+    with acts_as(ActorKind.OS_USER, "cleo"):
+        checked(world, made)
+    with acts_as(ActorKind.OS_USER, "root", "dora"):
+        by_sudo = checked(world, draft(world, rows_of("+2348012345678", "+2348012345679"), "autumn"))
+
+    for campaign, name in ((made, "ben"), (by_sudo, "dora")):
+        with acts_as(ActorKind.OS_USER, name), pytest.raises(Conflict, match=f"os_user:{name}, who has created or"):
+            approve(world.rt, campaign.id)
+        with acts_as(ActorKind.OS_USER, "cleo"):
+            assert approve(world.rt, campaign.id).approved_by == "os_user:cleo"
 
 
 def test_up_to_the_amount_the_creator_may_approve(world: World) -> None:
