@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from pipeline.rules.lifecycle import REVOKE, Move, billed
 from pipeline.store import messages
 from pipeline.store.bulk_copy import copy
-from pipeline.store.status_counts import appending
+from pipeline.store.status_counts import RESENT, appending
 from pipeline.store.wallet_ledger import Moved
 from schema.message import Charge
 from schema.value_class import value_class
@@ -206,19 +206,30 @@ FROM unnest(%(ids)b::uuid[], %(batches)b::uuid[], %(sent)b::bool[]) AS r (id, ba
 WHERE m.id = r.id AND m.id BETWEEN %(first)s AND %(last)s
   AND (m.status IS NULL AND NOT r.is_sent OR m.status = 'sent' AND r.is_sent)
 """
+#: a message that is resent by another carrier leaves the one and comes to the other: both are counted
+_REASSIGN_SENT = f"""
+WITH held AS (
+    SELECT m.id, b.carrier FROM messages AS m JOIN batches AS b ON b.id = m.batch_id
+    WHERE m.id = ANY(%(ids)b) AND m.id BETWEEN %(first)s AND %(last)s AND m.status = 'sent'
+), moved AS ({_REASSIGN} RETURNING m.id, m.account_id, m.batch_id, m.country, m.segments)
+{RESENT}
+"""
 
 
-def reassign(conn: Connection, moves: Sequence[tuple[UUID, UUID, bool]]) -> None:
-    """Move messages to other batches: (message, batch, whether it must be sent, or undecided) each.
+def reassign(conn: Connection, moves: Sequence[tuple[UUID, UUID, bool]], at: datetime) -> None:
+    """Move messages to other batches, which exist: (message, batch, whether it must be sent, or undecided) each.
 
     A message in another state stays in its batch.
     """
     messages = [message for message, _, _ in moves]
-    params = {
+    params: dict[str, Any] = {
         "ids": messages,
         "batches": [batch for _, batch, _ in moves],
         "sent": [is_sent for _, _, is_sent in moves],
         "first": min(messages),
         "last": max(messages),
     }
-    conn.exec_driver_sql(_REASSIGN, params)
+    if any(params["sent"]):
+        conn.exec_driver_sql(_REASSIGN_SENT, params | {"at": at})
+    else:
+        conn.exec_driver_sql(_REASSIGN, params)

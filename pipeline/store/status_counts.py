@@ -39,6 +39,21 @@ def appending(moved: str, *, before: str, status: str, counts: bool = True) -> s
     """
 
 
+#: the INSERT that counts the messages of the CTE `moved` that were sent by a carrier of the CTE `held`, and are to be
+#: resent by that of their batch; the statement has the parameter `at`
+RESENT = f"""
+INSERT INTO status_changes ({_COLUMNS})
+SELECT date_trunc('minute', %(at)s::timestamptz), m.account_id, b.campaign_id, m.country, c.carrier, b.class, b.test,
+       c.before, c.status, count(*), sum(c.segments), 0
+FROM moved AS m JOIN held ON held.id = m.id JOIN batches AS b ON b.id = m.batch_id
+CROSS JOIN LATERAL (
+    VALUES (held.carrier, 'sent', 'queued', 0), (b.carrier, 'queued', 'sent', m.segments)
+) AS c (carrier, before, status, segments)
+WHERE held.carrier <> b.carrier
+GROUP BY 2, 3, 4, 5, 6, 7, 8, 9
+"""
+
+
 @value_class
 class NewMessages:
     """Messages that were billed, or rejected for want of money or a price."""

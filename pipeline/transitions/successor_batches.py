@@ -100,8 +100,8 @@ def write(conn: Connection, now: datetime, first: UUID, successors: Sequence[Suc
         for batch, each in zip(made, successors, strict=True)
         for id_ in each.members
     )
-    message_moves.reassign(conn, moves)
     batches.write(conn, made, hinted_at=now)
+    message_moves.reassign(conn, moves, now)
     return [
         Hint(batch.id, batch.message_class, batch.carrier, batch.size)
         for batch in made

@@ -1,12 +1,14 @@
 """Status changes are counted once, exactly, in the commit that makes them. That every end counts: tests/conftest.py."""
 
 from collections import Counter
+from typing import Any
 from uuid import UUID
 
 from pipeline.stages.campaigns.counts import campaign_counts
 from pipeline.stages.fold_counts import fold_counts
 from pipeline.store import status_counts
 from schema.vocabulary import ReceiptVerdict
+from tests.stages.launched import Launched, numbers
 from tests.stages.scripted import Stage
 from tests.world import World
 
@@ -82,3 +84,26 @@ def test_a_receipt_that_revokes_a_failure_is_counted_as_such(stage: Stage) -> No
     found = [(before, status) for before, status, *_ in stage.world.rows(SUMS.format(table="status_changes"))]
     assert found == [("", "queued"), ("failed", "delivered"), ("queued", "sent"), ("sent", "failed")]
     assert stage.world.status(message) == "delivered"
+
+
+def test_a_message_that_is_resent_is_counted_at_the_carrier_that_has_it(stage: Stage) -> None:
+    stage.carrier("alpha")
+    stage.carrier("beta")
+    kind: dict[str, Any] = {"class": "transactional"}
+    campaign = Launched(stage.world, numbers(2), **kind)
+    campaign.run()
+    [first, _] = campaign.messages().values()
+
+    def carriers() -> list[tuple[str, int, int, int, int]]:
+        found = campaign_counts(stage.rt, campaign.id).carriers
+        return [(each.name, each.queued, each.sent, each.delivered, each.segments) for each in found]
+
+    stage.receive(first, "alpha", ReceiptVerdict.FAILED, retryable=True)
+    stage.turn()
+    assert carriers() == [("alpha", 0, 1, 0, 2), ("beta", 0, 1, 0, 1)]
+    stage.receive(first, "beta")
+    stage.turn()
+
+    assert carriers() == [("alpha", 0, 1, 0, 2), ("beta", 0, 0, 1, 1)]
+    [country] = campaign_counts(stage.rt, campaign.id).countries
+    assert (country.queued, country.sent, country.delivered, country.segments) == (0, 1, 1, 2)

@@ -388,6 +388,12 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         message_moves._REASSIGN,
         lambda crowd: some(crowd, batches=crowd.batches * SIZE, sent=[True] * SIZE * len(crowd.batches)),
     ),
+    "reassign sent": (
+        message_moves._REASSIGN_SENT,
+        lambda crowd: some(
+            crowd, batches=crowd.batches * SIZE, sent=[True] * SIZE * len(crowd.batches), at=datetime.now(UTC)
+        ),
+    ),
     "batches of": (messages._BATCHES_OF, lambda crowd: {"ids": some(crowd)["ids"], "account": 1}),
     "standing": (messages._STANDING, lambda crowd: {"ids": some(crowd)["ids"], "batches": crowd.batches}),
     "doubt": (attempts._WRITE_UNKNOWN, unknown),

@@ -41,7 +41,8 @@ class CampaignCounts:
 
     #: all its messages
     countries: list[MessageCounts]
-    #: those that a carrier took or refused for good: messages that wait may still go to another
+    #: those that a carrier took or refused for good: messages that wait may still go to another, and one that is resent
+    #: is that of the carrier which resends it
     carriers: list[MessageCounts]
     #: of the last minutes
     minutes: list[MinuteCount]
@@ -77,11 +78,12 @@ def _grouped(
     billed: set[Status],
     begins: Status | None = None,
 ) -> list[MessageCounts]:
-    """Return the counts by key; segments are those of changes into `billed`, nothing is taken out of `begins`."""
+    """Return the counts by key; segments are those of changes into `billed`, `begins` is not counted."""
     now: dict[str, Counter[str]] = {}
     for each in changes:
         sums = now.setdefault(key(each), Counter())
-        sums[each.status] += each.messages
+        if each.status != begins:
+            sums[each.status] += each.messages
         if each.before and each.before != begins:
             sums[each.before] -= each.messages
         sums["revenue"] += each.revenue
