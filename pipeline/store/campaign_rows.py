@@ -61,6 +61,14 @@ def stored(conn: Connection, campaign: UUID, first: int, last: int) -> list[Load
     return [LoadedRow(*row) for row in conn.exec_driver_sql(_STORED, params).all()]
 
 
+_ARE_STORED = "SELECT EXISTS (SELECT FROM campaign_rows WHERE campaign_id = %(campaign)s)"
+
+
+def are_stored(conn: Connection, campaign: UUID) -> bool:
+    """Tell whether a campaign has any row: those of ended ones are deleted after a while."""
+    return bool(conn.exec_driver_sql(_ARE_STORED, {"campaign": campaign}).scalar_one())
+
+
 _PENDING = """
 SELECT line, phone, country, correlation_id, merge FROM campaign_rows
 WHERE campaign_id = %(campaign)s AND line > %(after)s AND verdict IS NULL ORDER BY line LIMIT %(most)s

@@ -8,7 +8,7 @@ from pipeline.errors import Conflict, NotFound, require
 from pipeline.rules.campaign_lifecycle import EDITABLE
 from pipeline.rules.numbers import phones
 from pipeline.runtime import Connection, Runtime, Work
-from pipeline.store import campaign_progress, campaigns, excluded_rows
+from pipeline.store import campaign_progress, campaign_rows, campaigns, excluded_rows
 from pipeline.store.excluded_rows import ExcludedRows
 from pipeline.transitions import campaign_moves
 from schema.campaign import Campaign
@@ -91,4 +91,6 @@ def _other(conn: Connection, campaign: Campaign, other: UUID) -> Campaign:
     if found is None or found.account_id != campaign.account_id:
         raise NotFound(f"account {campaign.account!r} has no campaign {other}")
     require(found.id != campaign.id, "a campaign cannot leave out its own recipients")
+    if campaign_progress.of(conn, other).rows and not campaign_rows.are_stored(conn, other):
+        raise Conflict(f"the recipients of campaign {found.name!r} are not kept any more: give their numbers as a list")
     return found

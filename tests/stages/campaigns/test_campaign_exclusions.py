@@ -90,3 +90,13 @@ def test_nothing_is_left_out_of_a_campaign_that_is_checked_or_by_one_of_another_
     start_check(world.rt, made.id)
     with pytest.raises(Conflict, match="is checking: no recipients can be left out"):
         exclude_numbers(world.rt, made.id, NUMBERS)
+
+
+def test_a_campaign_whose_rows_are_deleted_leaves_nobody_out_in_silence(world: World) -> None:
+    other, _ = sent(world, *NUMBERS[:2])
+    made = draft(world, rows_of(*NUMBERS), "later")
+    world.run("DELETE FROM campaign_rows WHERE campaign_id = %(id)s", id=other.id)
+
+    for exclude in (exclude_recipients, exclude_reached):
+        with pytest.raises(Conflict, match="the recipients of campaign 'earlier' are not kept any more"):
+            exclude(world.rt, made.id, other.id)
