@@ -1,22 +1,16 @@
-"""Parses a campaign's CSV file line by line: into rows, or into orders of up to a thousand recipients.
+"""Parses a campaign's CSV file line by line into rows.
 
 The first line names the columns. One holds the numbers, `country` the country of national numbers, `correlation_id` the
-producer's own id; other columns that the text names are merge fields, ignoring case. A line that is malformed, or that
-would be refused, becomes a fault; the lines after it are read.
+producer's own id; other columns that the text names are merge fields, ignoring case. A malformed line becomes a row
+with a fault; the lines after it are read.
 """
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pipeline.stages.admin.order_preview import Preview
 from schema.campaign import GivenRow
-from schema.order import Order
-from schema.order_reader import read
 from workers.csv_reader import (
     NUMBER_COLUMNS,
     BrokenCsvFile,
@@ -28,12 +22,8 @@ from workers.csv_reader import (
     is_not_utf8,
 )
 
-__all__ = ["PORTION", "BrokenCsvFile", "FilePortion", "LineFault", "portions", "request_ids", "table_rows"]
+__all__ = ["BrokenCsvFile", "LineFault", "table_rows"]
 
-#: recipients per order
-PORTION = 1000
-#: how often a portion that was refused as a whole can be sent again
-_TRIES = 20
 CORRELATION, COUNTRY = "correlation_id", "country"
 
 _COUNTRY = re.compile("[A-Za-z]{2}")
@@ -41,20 +31,6 @@ _COUNTRY = re.compile("[A-Za-z]{2}")
 _LOOSE = re.compile(r"\$\{([^{}$]*)\}")
 #: columns listed in an error about a missing one
 _NAMED = 12
-
-
-@dataclass(slots=True)
-class FilePortion:
-    """Up to a thousand lines of the file: their order, and the faults of lines that were left out."""
-
-    #: from 1
-    number: int
-    order: Order | None
-    faults: list[LineFault] = field(default_factory=list)
-    #: lines read, including those left out
-    lines: int = 0
-    #: the line of each of the order's recipients
-    recipient_lines: list[int] = field(default_factory=list)
 
 
 def table_rows(
@@ -65,62 +41,7 @@ def table_rows(
     `chunks` are the file's bytes, cut anywhere; `shared`: merge fields of the text that are no columns; `column`: that
     of the numbers.
     """
-    return _Table(CsvReader(chunks), Preview(text), shared, column).rows(judged=False)
-
-
-def portions(
-    chunks: Iterable[bytes],
-    order: Mapping[str, Any],
-    *,
-    name: str | None = None,
-    column: str | None = None,
-    text: str | None = None,
-    strict_numbers: bool = False,
-    judged: bool = True,
-) -> Iterator[FilePortion]:
-    """Yield the file's lines as orders of up to a thousand recipients; BrokenCsvFile without usable header.
-
-    `chunks` are the file's bytes, cut anywhere. `order` holds the common fields, `text` its template's text. With a
-    `name` each order has the idempotency key `name/portion`, and a portion is always the same thousand lines, malformed
-    ones included: the file can be sent again without duplicates. `judged`: report numbers and texts that would be
-    refused as faults.
-    """
-    preview = Preview(text or order.get("body") or "", order.get("country"), strict_numbers=strict_numbers)
-    table = _Table(CsvReader(chunks), preview, order.get("merge", {}), column)
-    common = {**order, "merge": table.shared}
-    rows = table.rows(judged=judged)
-    for number in itertools.count(1):
-        portion = list(itertools.islice(rows, PORTION))
-        if not portion:
-            return
-        faults = [LineFault(each.line, each.fault) for each in portion if each.fault is not None]
-        good = [each for each in portion if each.fault is None]
-        key = {"idempotency_key": f"{name}/{number}"} if name else {}
-        made, unfit = _order({**common, **key}, good)
-        faults = sorted(faults + unfit, key=lambda fault: fault.line)
-        left_out = {fault.line for fault in faults}
-        kept = [row.line for row in good if row.line not in left_out]
-        yield FilePortion(number, made, faults, len(portion), kept)
-
-
-def request_ids(portion: FilePortion, name: str) -> list[UUID]:
-    """Return the request ids of a named campaign's portion, one for each time it can be sent.
-
-    They depend on its content only: sending it again unchanged gives the same ids.
-    """
-    if portion.order is None:
-        return []
-    content = sha256(portion.order.model_dump_json(exclude=_UNCOUNTED | _unused(portion.order)).encode())
-    word = f"postroad:{portion.order.account}/{name}/{portion.number}/{content.hexdigest()}"
-    return [uuid5(NAMESPACE_URL, word + (f"/{tried}" if tried else "")) for tried in range(_TRIES)]
-
-
-_UNCOUNTED = {"submitted_at", "send_at", "valid_until"}
-
-
-def _unused(order: Order) -> set[str]:
-    # a field of a later version counts only where it is set, so that old ids stay
-    return {COUNTRY} if order.country is None else set()
+    return _Table(CsvReader(chunks), Preview(text), shared, column).rows()
 
 
 # Lines ----------------------------------------------------------------------------------------------------------
@@ -160,13 +81,13 @@ class _Table:
                 words = "a merge field is letters, digits, _, - and . without blanks: rename the column and the field"
                 raise BrokenCsvFile(f"the text has ${{{name}}}: {words}")
 
-    def rows(self, *, judged: bool) -> Iterator[GivenRow]:
-        """Yield each line that is not blank, parsed; `judged`: with a fault where it would be refused."""
+    def rows(self) -> Iterator[GivenRow]:
+        """Yield each line that is not blank, parsed."""
         for record in self._reader.records(self._is_row):
             if isinstance(record, LineFault):
                 yield GivenRow(record.line, None, record.message)
             else:
-                yield self._row(record, judged)
+                yield self._row(record)
 
     def _is_row(self, cells: Sequence[str]) -> bool:
         return len(cells) >= self._width and sum(map(str.isdigit, cells[self._number])) > 6
@@ -181,7 +102,7 @@ class _Table:
             return country
         return None if country and "+" not in number else ""
 
-    def _row(self, record: CsvRecord, judged: bool) -> GivenRow:
+    def _row(self, record: CsvRecord) -> GivenRow:
         line, cells, width = record.line, record.cells, self._width
         given = len(cells) if len(cells) <= width or any(map(str.strip, cells[width:])) else width
         if given != width:
@@ -197,8 +118,6 @@ class _Table:
         if country is None:
             column = self._header[self._country or 0]
             return GivenRow(line, None, f"column {column!r}: write an ISO 3166 code, such as NG")
-        if judged and (words := self._preview.fault(number, country or None, {**self.shared, **merge})):
-            return GivenRow(line, None, words)
         recipient: dict[str, Any] = {"to": number, "merge": merge}
         if own:
             recipient["correlation_id"] = own
@@ -209,26 +128,3 @@ class _Table:
     @staticmethod
     def _at(cells: Sequence[str], place: int | None) -> str:
         return "" if place is None else cells[place]
-
-
-# Orders ---------------------------------------------------------------------------------------------------------
-
-
-def _order(common: Mapping[str, Any], rows: Sequence[GivenRow]) -> tuple[Order | None, list[LineFault]]:
-    """Return the order of the valid rows, and a fault for each other row; BrokenCsvFile if none can be valid."""
-    if not rows:
-        return None, []
-    found = read({**common, "recipients": [row.recipient for row in rows]})
-    if isinstance(found, Order):
-        return found, []
-    unfit = {refusal.index: refusal for refusal in found}
-    if None in unfit:
-        refusal = unfit[None]
-        raise BrokenCsvFile(f"{refusal.field}: {refusal.message}" if refusal.field else refusal.message)
-    faults = [
-        LineFault(rows[index].line, f"{(refusal.field or '').partition('].')[2]}: {refusal.message}")
-        for index, refusal in unfit.items()
-        if index is not None
-    ]
-    made, more = _order(common, [row for index, row in enumerate(rows) if index not in unfit])
-    return made, faults + more

@@ -21,7 +21,7 @@ _RESERVED = """
 SELECT account_id, scope, key, request_id FROM idempotency_keys
 WHERE (account_id, scope, key) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(scopes)s::text[], %(keys)s::text[]))
 """
-# a command may have reserved a key before its order arrived: of two concurrent orders one waits here
+# of two concurrent orders that would take over a key one waits here
 _LOCKED = f"{_RESERVED} ORDER BY account_id, scope, key FOR UPDATE"
 
 

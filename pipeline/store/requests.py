@@ -133,23 +133,6 @@ def add_refusal(conn: Connection, wanted: Iterable[UUID], refusal: Refusal) -> N
     conn.exec_driver_sql(_ADD_REFUSAL, params)
 
 
-_KNOWN = "SELECT id FROM requests WHERE id = ANY(%(ids)s)"
-
-
-def known(conn: Connection, wanted: Iterable[UUID]) -> set[UUID]:
-    """Return those of these ids that a request has."""
-    return {id_ for (id_,) in conn.exec_driver_sql(_KNOWN, {"ids": list(wanted)})}
-
-
-_IN_CONFLICT = f"{_KNOWN} AND refusals @> %(words)s::jsonb ORDER BY id"
-
-
-def in_conflict(conn: Connection, wanted: Iterable[UUID]) -> list[UUID]:
-    """Return those of these requests that conflicted with another order under their key or id."""
-    words = json.dumps([{"code": Code.IDEMPOTENCY_CONFLICT}])
-    return [id_ for (id_,) in conn.exec_driver_sql(_IN_CONFLICT, {"ids": list(wanted), "words": words})]
-
-
 _REDELIVERY = """
 INSERT INTO redeliveries (request_id, tries) VALUES (%(request)s, 1)
 ON CONFLICT (request_id) DO UPDATE SET tries = redeliveries.tries + 1

@@ -5,7 +5,6 @@ from uuid import UUID
 from pipeline.dialects.registry import capacities
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin import repeated_orders
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.prices import set_price
 from pipeline.stages.admin.wallets import top_up
@@ -201,10 +200,9 @@ def make_dear(world: World, price: int = 1_000_001) -> None:
     set_price(world.rt, "NG", "NGN", price, None)
 
 
-def test_one_of_two_concurrent_orders_under_a_reserved_idempotency_key_is_refused_as_a_conflict(world: World) -> None:
-    reserved = world.rt.new_ids()
-    assert repeated_orders.state_of(world.rt, "acme", "spring/1", [reserved]) == repeated_orders.RepeatedOrder(reserved)
-    own = admit(world.rt, [(reserved, world.order(idempotency_key="spring/1"))])
+def test_one_of_two_concurrent_orders_under_an_idempotency_key_is_refused_as_a_conflict(world: World) -> None:
+    first = world.rt.new_ids()
+    own = admit(world.rt, [(first, world.order(idempotency_key="spring/1"))])
     other = world.order(idempotency_key="spring/1", body="Something else")
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
@@ -217,17 +215,6 @@ def test_one_of_two_concurrent_orders_under_a_reserved_idempotency_key_is_refuse
             assert not submitted.done()
         [refused] = submitted.result()
 
-    assert fresh == {reserved}
+    assert fresh == {first}
     assert [each.code for each in refused.refusals] == [Code.IDEMPOTENCY_CONFLICT]
     world.run("DELETE FROM requests")  # its messages were never written
-
-
-def test_a_reserved_idempotency_key_does_not_block_another_order(world: World) -> None:
-    reserved = world.rt.new_ids()
-    repeated_orders.state_of(world.rt, "acme", "spring/1", [reserved])
-
-    [taken] = world.submit(world.order(idempotency_key="spring/1"))
-    [late] = ingest(world.rt, admit(world.rt, [(reserved, world.order(idempotency_key="spring/1", body="Other"))]))
-
-    assert (taken.replayed, taken.refusals) == (False, [])
-    assert [each.code for each in late.refusals] == [Code.IDEMPOTENCY_CONFLICT]

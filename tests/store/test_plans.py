@@ -30,7 +30,6 @@ from pipeline.store import (
     events,
     held_batches,
     idempotency_keys,
-    idempotency_reservations,
     idempotent_replays,
     lost_batches,
     message_moves,
@@ -463,14 +462,6 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "vacant": (requests._VACANT, lambda crowd: {"ids": crowd.batches}),
     "lock keys": (idempotency_keys._LOCKED, key),
-    "give a key up": (
-        idempotency_reservations._GIVE_UP,
-        lambda crowd: {"account": "acme", "scope": "order", "key": "k", "request": crowd.batches[0]},
-    ),
-    "unpaid places": (
-        idempotency_reservations._UNPAID_PLACES,
-        lambda crowd: {"request": crowd.batches[0], "last": crowd.lasts[0], "codes": ["no_price"]},
-    ),
     "blot": (missing_receipts._REDACT, spans),
     "learn": (
         missing_receipts._MEASURE,

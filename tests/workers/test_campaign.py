@@ -1,5 +1,6 @@
 """The lines of a campaign file (CSV): recipients, merge fields, malformed lines."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,67 +10,72 @@ from pipeline.rules.numbers import phones
 from pipeline.rules.text import templates
 from pipeline.rules.text.segments import measure
 from pipeline.rules.text.templates import Missing
-from schema.order import Order
+from pipeline.stages.campaigns.load import faults_of as unsendable
+from schema.campaign import CampaignDefinition, GivenRow
+from schema.order import Recipient
+from schema.order_reader import read_recipients
 from schema.vocabulary import Encoding
-from workers.campaign_file import PORTION, BrokenCsvFile, FilePortion, LineFault, portions, request_ids
-from workers.lab.demo.demo_campaign import FILE as CAMPAIGN
-from workers.lab.demo.demo_campaign import TEXT
+from workers.campaign_file import BrokenCsvFile, table_rows
+from workers.lab.demo import demo_campaign
 
 HOW = "write it as + and 8 to 15 digits"
-COMMON: dict[str, Any] = {"account": "acme", "sender": "ACME", "body": "Hello ${name}"}
+TEXT = "Hello ${name}"
 
 
-def read(content: str | bytes, **options: Any) -> list[FilePortion]:
+def read(
+    content: str | bytes, text: str = TEXT, shared: Mapping[str, str] | None = None, column: str | None = None
+) -> list[GivenRow]:
     lines = content.encode() if isinstance(content, str) else content
-    return list(portions(lines.splitlines(keepends=True), COMMON, **options))
+    return list(table_rows(lines.splitlines(keepends=True), text, shared or {}, column=column))
 
 
-def order_of(content: str | bytes, **options: Any) -> Order:
-    [portion] = read(content, **options)
-    assert portion.order is not None
-    return portion.order
+def recipients_of(content: str | bytes, **options: Any) -> list[Recipient]:
+    found = read_recipients([row.recipient for row in read(content, **options) if row.fault is None])
+    return [each for each in found if isinstance(each, Recipient)]
 
 
-def faults_of(content: str | bytes, **options: Any) -> list[LineFault]:
-    return [fault for portion in read(content, **options) for fault in portion.faults]
+def faults_of(content: str | bytes, country: str | None = None) -> list[tuple[int, str]]:
+    """Return the faults of the lines as a campaign that loads them has them."""
+    definition = CampaignDefinition(account="acme", name="spring", sender="ACME", body=TEXT, country=country)
+    return unsendable(definition, read(content))
 
 
 def test_each_line_is_a_recipient_and_each_other_column_a_merge_field() -> None:
-    order = order_of("to,name,correlation_id\n+2348012345678,Ada,a-1\n+447911123456,Ben,\n")
+    found = recipients_of("to,name,correlation_id\n+2348012345678,Ada,a-1\n+447911123456,Ben,\n")
 
-    first, second = order.recipients
+    first, second = found
     assert (first.to, first.merge, first.correlation_id) == ("+2348012345678", {"name": "Ada"}, "a-1")
     assert (second.to, second.merge, second.correlation_id) == ("+447911123456", {"name": "Ben"}, None)
 
 
 @pytest.mark.parametrize("header", ["to", "phone", "number", "msisdn", "Phone", " TO "])
 def test_the_number_column_can_have_several_names(header: str) -> None:
-    assert order_of(f"name,{header}\nAda,+2348012345678\n").recipients[0].to == "+2348012345678"
+    assert recipients_of(f"name,{header}\nAda,+2348012345678\n")[0].to == "+2348012345678"
 
 
 def test_any_column_can_be_named_as_the_number_column() -> None:
     for column in ("Mobile No", "mobile no "):
-        order = order_of("to,Mobile No,Name\nAda,+2348012345678,Ada\n", column=column)
+        found = recipients_of("to,Mobile No,Name\nAda,+2348012345678,Ada\n", column=column)
 
-        assert order.recipients[0].to == "+2348012345678"
-        assert order.recipients[0].merge == {"name": "Ada"}
+        assert found[0].to == "+2348012345678"
+        assert found[0].merge == {"name": "Ada"}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_cells_can_be_separated_by_comma_semicolon_or_tab(delimiter: str) -> None:
     content = delimiter.join(["to", "name"]) + "\n" + delimiter.join(["+2348012345678", "Ada"]) + "\n"
 
-    assert order_of(content).recipients[0].merge == {"name": "Ada"}
+    assert recipients_of(content)[0].merge == {"name": "Ada"}
 
 
 def test_a_byte_order_mark_crlf_and_blank_lines_are_ignored() -> None:
-    order = order_of("\ufeffto,name\r\n\r\n+2348012345678,Ada\r\n\r\n")
+    found = recipients_of("\ufeffto,name\r\n\r\n+2348012345678,Ada\r\n\r\n")
 
-    assert [each.to for each in order.recipients] == ["+2348012345678"]
+    assert [each.to for each in found] == ["+2348012345678"]
 
 
 def test_a_quoted_cell_can_contain_commas_and_line_breaks() -> None:
-    assert order_of('to,name\n+2348012345678,"Ada, the\nfirst"\n').recipients[0].merge == {"name": "Ada, the\nfirst"}
+    assert recipients_of('to,name\n+2348012345678,"Ada, the\nfirst"\n')[0].merge == {"name": "Ada, the\nfirst"}
 
 
 @pytest.mark.parametrize(
@@ -106,8 +112,8 @@ def test_a_file_without_a_usable_header_is_refused(content: str | bytes, words: 
         (b",Ben", "no number in column 'to'"),
         (b"  ,Ben", "no number in column 'to'"),
         (b"+447911123456,Bj\xf6rn", "not UTF-8"),
-        (b"+" + b"4" * 1600 + b",Ben", "not a phone number: a number has at most 64 characters"),
-        (b"+447911123456," + b"B" * 1601, "the text is longer than 1600 characters"),
+        (b"+" + b"4" * 1600 + b",Ben", "to: String should have at most 1600 characters"),
+        (b"+447911123456," + b"B" * 1601, "merge.name: String should have at most 1600 characters"),
         (b"+447911123456," + b"B\0", "merge.name: must not hold control characters"),
         (
             b"+4479111234560000,Ben",
@@ -133,14 +139,14 @@ def test_a_file_without_a_usable_header_is_refused(content: str | bytes, words: 
 def test_a_malformed_line_is_reported_with_its_number_and_the_others_are_read(line: bytes, words: str) -> None:
     content = b"to,name\n+2348012345678,Ada\n" + line + b"\n+4915112345678,Eve\n"
 
-    assert faults_of(content) == [LineFault(3, words)]
-    assert [each.merge["name"] for each in order_of(content).recipients] == ["Ada", "Eve"]
+    assert faults_of(content) == [(3, words)]
+    assert [row.line for row in read(content)] == [2, 3, 4]
 
 
 def test_line_numbers_count_blank_lines_and_line_breaks_in_cells() -> None:
     content = 'to,name\n+2348012345678,"Ada\nB."\n\n+447911123456\n'
 
-    assert [fault.line for fault in faults_of(content)] == [5]
+    assert [line for line, _ in faults_of(content)] == [5]
 
 
 QUOTES = {
@@ -166,21 +172,8 @@ QUOTES = {
 def test_an_unclosed_quotation_mark_makes_only_its_own_lines_malformed(
     content: str, lines: list[int], names: list[str]
 ) -> None:
-    [portion] = read(content)
-
-    assert [fault.line for fault in portion.faults] == lines
-    assert portion.order
-    assert [recipient.merge["name"] for recipient in portion.order.recipients] == names
-
-
-def test_a_thousand_lines_after_an_unclosed_quotation_mark_are_read() -> None:
-    content = 'to,name\n+2348031234567,"Ada\n' + "".join(f"+23480{n:08},Ben\n" for n in range(999))
-
-    [portion] = read(content)
-
-    assert [fault.line for fault in portion.faults] == [2]
-    assert portion.order
-    assert len(portion.order.recipients) == 999
+    assert [line for line, _ in faults_of(content)] == lines
+    assert [recipient.merge["name"] for recipient in recipients_of(content)] == names
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\r"], ids=ascii)
@@ -189,56 +182,45 @@ def test_every_kind_of_line_end_is_read(end: str, size: int) -> None:
     content = f'to,name{end}+2348031234567,"A{end}da"{end}{end}x,Ben{end}+2348031234568,Cy{end}'.encode()
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
 
-    [portion] = portions(chunks, COMMON)
+    rows = list(table_rows(chunks, TEXT, {}))
 
-    assert portion.order
-    assert [recipient.merge["name"] for recipient in portion.order.recipients] == ["A\nda", "Cy"]
-    assert [fault.line for fault in portion.faults] == [5]
+    assert [row.line for row in rows] == [2, 5, 6]
+    recipients = read_recipients([row.recipient for row in rows])
+    assert [each.merge["name"] for each in recipients if isinstance(each, Recipient)] == ["A\nda", "Ben", "Cy"]
 
 
 def test_columns_that_the_text_does_not_use_are_ignored() -> None:
     header = ",".join(["to", *[f"c{n}" for n in range(120)], "name", "c1", "", ""])
     cells = ["+2348031234567", "x" * 2000, "\0", *["y"] * 118, "Ada", "", "", ""]
 
-    order = order_of(f"{header}\n{','.join(cells)}\n{',' * 124}\n , ,\n")
+    found = recipients_of(f"{header}\n{','.join(cells)}\n{',' * 124}\n , ,\n")
 
-    assert [each.merge for each in order.recipients] == [{"name": "Ada"}]
+    assert [each.merge for each in found] == [{"name": "Ada"}]
 
 
 def test_trailing_columns_without_a_name_must_be_empty() -> None:
     faults = faults_of("to,name,,\n+2348031234567,Ada,,\n+2348031234568,Smith, John,\n+2348031234569,Cy\n")
 
-    assert faults == [LineFault(3, "4 cells where the header has 2")]
+    assert faults == [(3, "4 cells where the header has 2")]
 
 
 def test_merge_fields_match_columns_regardless_of_case() -> None:
-    common = {**COMMON, "body": "Hi ${name} of ${Town}, ${greeting}", "merge": {"GREETING": "hello"}}
+    content = b"TO , Name,town\n+2348031234567,Ada,Lagos\n"
 
-    [portion] = portions([b"TO , Name,town\n+2348031234567,Ada,Lagos\n"], common)
+    [recipient] = recipients_of(content, text="Hi ${name} of ${Town}, ${greeting}", shared={"GREETING": "hello"})
 
-    assert portion.order
-    assert portion.order.merge["greeting"] == "hello"
-    assert portion.order.recipients[0].merge == {"name": "Ada", "Town": "Lagos"}
+    assert recipient.merge == {"name": "Ada", "Town": "Lagos"}
 
 
 def test_a_column_in_the_exact_case_of_the_merge_field_wins() -> None:
-    order = order_of("to,Name,name\n+2348031234567,X,Ada\n")
+    found = recipients_of("to,Name,name\n+2348031234567,X,Ada\n")
 
-    assert order.recipients[0].merge == {"name": "Ada"}
+    assert found[0].merge == {"name": "Ada"}
 
 
 def test_a_merge_field_with_an_invalid_name_is_reported() -> None:
     with pytest.raises(BrokenCsvFile, match=r"\$\{First Name\}: a merge field is letters"):
-        list(portions([b"to,First Name\n+2348031234567,Ada\n"], {**COMMON, "body": "Hi ${First Name}"}))
-
-
-def test_the_fields_of_a_template_are_read_from_columns() -> None:
-    common = {"account": "acme", "sender": "ACME", "template": "ride"}
-
-    [portion] = portions([b"to,Name,x\n+2348031234567,Ada,y\n"], common, text="Hi ${name}")
-
-    assert portion.order
-    assert portion.order.recipients[0].merge == {"name": "Ada"}
+        read("to,First Name\n+2348031234567,Ada\n", text="Hi ${First Name}")
 
 
 def test_national_numbers_use_the_country_of_their_row_or_of_the_order() -> None:
@@ -246,93 +228,43 @@ def test_national_numbers_use_the_country_of_their_row_or_of_the_order() -> None
         "to,name,Country\n0803 123 4567,Ada,\n0664/1234567,Ben,at\n+447400123456,Cy,Britain\n+447400123456,Di,NG\n"
     )
 
-    [portion] = list(portions([content.encode()], {**COMMON, "country": "NG"}))
-
-    assert portion.order
-    assert [(each.to, each.country) for each in portion.order.recipients] == [
+    assert [(each.to, each.country) for each in recipients_of(content)] == [
         ("0803 123 4567", None),
         ("0664/1234567", "AT"),
         ("+447400123456", None),
+        ("+447400123456", "NG"),
     ]
-    assert [fault.line for fault in portion.faults] == [5]
+    assert faults_of(content, "NG") == []
+    assert [line for line, _ in faults_of(content)] == [2]
 
 
 def test_numbers_damaged_by_a_spreadsheet_are_reported_line_by_line() -> None:
     content = "phone,name\n+436641234567.0,Ada\n4.36641E+11,Ben\n+2348031234567 (Mum),Cy\n+43 664 1234567/8,Di\n"
 
-    assert [fault.line for fault in faults_of(content)] == [2, 3, 4, 5]
-
-
-def test_numbers_of_unassigned_ranges_are_refused_only_with_strict_numbers() -> None:
-    lines = [b"to,name\n+2340001234567,Ada\n"]
-
-    [lenient], [strict] = list(portions(lines, COMMON)), list(portions(lines, COMMON, strict_numbers=True))
-
-    assert (len(lenient.faults), len(strict.faults)) == (0, 1)
+    assert [line for line, _ in faults_of(content)] == [2, 3, 4, 5]
 
 
 def test_an_unclosed_cell_costs_one_line_of_a_large_file() -> None:
-    content = 'to,name\n"+2348012345678,Ada\n' + "+447911123456,Ben\n" * 20_000
+    rows = read('to,name\n"+2348012345678,Ada\n' + "+447911123456,Ben\n" * 20_000)
 
-    portions_ = read(content)
-
-    assert [fault.line for portion in portions_ for fault in portion.faults] == [2]
-    assert sum(len(portion.order.recipients) for portion in portions_ if portion.order) == 20_000
+    assert [row.line for row in rows if row.fault is not None] == [2]
+    assert len(rows) == 20_001
 
 
 def test_errors_contain_no_number_or_text_of_a_recipient() -> None:
     faults = faults_of(b"to,name\n+447911123456\n+4479111234560000,Secr\xe9t\n" + b"7" * 1700 + b",Secret\n")
 
     assert len(faults) == 3
-    assert not any("4479" in fault.message or "Secr" in fault.message or "777" in fault.message for fault in faults)
-
-
-def test_each_thousand_lines_are_one_order() -> None:
-    content = "to,name\n" + "".join(f"+23480{n:08},Ada\n" for n in range(2 * PORTION + 1))
-
-    orders = [portion.order for portion in read(content)]
-
-    assert [len(order.recipients) for order in orders if order] == [PORTION, PORTION, 1]
-
-
-def test_a_named_campaign_has_the_same_keys_when_a_line_is_malformed() -> None:
-    lines = [f"+23480{n:08},Ada\n" for n in range(PORTION + 1)]
-    whole = read("to,name\n" + "".join(lines), name="spring")
-    broken = read("to,name\n" + "".join([",Ada\n", *lines[1:]]), name="spring")
-
-    assert [portion.order and portion.order.idempotency_key for portion in whole] == ["spring/1", "spring/2"]
-    assert broken[1].order == whole[1].order
-
-
-def test_an_equal_portion_has_the_same_request_ids_and_a_different_one_has_not() -> None:
-    first, second = "to,name\n+2348012345678,Ada\n", "to,name\n+2348012345679,Ada\n"
-
-    ids = [request_ids(read(content, name="spring")[0], "spring") for content in (first, first, second)]
-
-    assert ids[0] == ids[1]
-    assert not set(ids[0]) & set(ids[2])
-    assert len(set(ids[0])) == len(ids[0])
-
-
-def test_an_error_in_the_common_fields_is_raised_and_not_reported_for_a_line() -> None:
-    with pytest.raises(BrokenCsvFile, match="sender"):
-        list(portions([b"to,name\n", b"+2348012345678,Ada\n"], {**COMMON, "sender": "x" * 30}))
-
-
-def test_a_portion_of_only_malformed_lines_has_no_order() -> None:
-    [portion] = read("to,name\nx\ny\n")
-
-    assert portion.order is None
-    assert len(portion.faults) == 2
+    assert not any("4479" in words or "Secr" in words or "777" in words for _, words in faults)
 
 
 def test_the_demo_file_has_its_documented_countries_encodings_and_errors() -> None:
-    assert Path(CAMPAIGN).name == "demo.csv"
-    with CAMPAIGN.open("rb") as lines:
-        orders = [portion.order for portion in portions(lines, {**COMMON, "body": TEXT}, judged=False)]
-    recipients = [recipient for order in orders if order for recipient in order.recipients]
+    assert Path(demo_campaign.FILE).name == "demo.csv"
+    with demo_campaign.FILE.open("rb") as lines:
+        rows = [row.recipient for row in table_rows(lines, demo_campaign.TEXT, {})]
+    recipients = [each for each in read_recipients(rows) if isinstance(each, Recipient)]
     numbers = phones.normalise(each.to for each in recipients)
-    bodies = templates.render_all(templates.compile(TEXT), {}, [each.merge for each in recipients])
+    bodies = templates.render_all(templates.compile(demo_campaign.TEXT), {}, [each.merge for each in recipients])
     measures = measure(body for body in bodies if isinstance(body, str))
 
     assert len(recipients) == 2000

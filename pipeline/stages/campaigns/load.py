@@ -15,7 +15,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import campaign_progress, campaign_rows, campaigns
 from pipeline.store.campaign_rows import LoadedRow
 from pipeline.transitions import campaign_moves
-from schema.campaign import Campaign, CampaignProgress, GivenRow
+from schema.campaign import Campaign, CampaignDefinition, CampaignProgress, GivenRow
 from schema.order import Recipient
 from schema.order_reader import read_recipients
 from schema.vocabulary import CampaignState, Code, RowVerdict
@@ -42,8 +42,8 @@ def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadedPortion
     """Store up to `PORTION` rows of a campaign, their lines ascending; those that are stored already are left as is.
 
     A line that is malformed, or whose number is invalid, becomes a row that is not sent. A quote is void then.
-    Conflict: a line is stored with other content, or comes before a stored one, or the campaign's state does not allow
-    it; NotFound.
+    Conflict: a line is stored with other content, or comes before a stored one, or the campaign's state allows no
+    further rows; NotFound.
     """
     require(len(rows) <= PORTION, f"at most {PORTION:,} rows are loaded at once")
     if not rows:
@@ -55,15 +55,21 @@ def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadedPortion
         found = campaigns.lock(conn, campaign)
         if found is None:
             raise NotFound(f"there is no campaign {campaign}")
-        if found.state not in EDITABLE:
-            raise Conflict(f"campaign {found.name!r} is {found.state}: no recipients can be loaded")
         progress = campaign_progress.lock(conn, campaign)
         read = _read(found, rows)
         new = _unknown(conn, found, read)
+        if new and found.state not in EDITABLE:
+            words = f"no recipients can be loaded, and it has no line {new[0].line:,}"
+            raise Conflict(f"campaign {found.name!r} is {found.state}: {words}")
         if new:
             _store(rt, conn, found, progress, new)
     faults = [(row.line, row.fault) for row in read if row.fault is not None]
     return LoadedPortion(len(new), len(read) - len(new), faults)
+
+
+def faults_of(definition: CampaignDefinition, rows: Sequence[GivenRow]) -> list[tuple[int, str]]:
+    """Return (line, what is wrong) of the rows that would not be sent; nothing is stored."""
+    return [(row.line, row.fault) for row in _read(definition, rows) if row.fault is not None]
 
 
 def load_page(rt: Runtime, campaign: UUID, page: int, recipients: Sequence[object]) -> LoadedPortion:
@@ -114,7 +120,7 @@ def _store(
         campaign_moves.move(conn, rt.now(), campaign, CampaignState.STALE, "recipients were loaded after its quote")
 
 
-def _read(campaign: Campaign, rows: Sequence[GivenRow]) -> list[LoadedRow]:
+def _read(campaign: Campaign | CampaignDefinition, rows: Sequence[GivenRow]) -> list[LoadedRow]:
     """Return the rows as they are stored: recipients validated, numbers in E.164."""
     recipients = iter(read_recipients([row.recipient for row in rows if row.fault is None]))
     found: list[LoadedRow] = []
@@ -130,7 +136,7 @@ def _read(campaign: Campaign, rows: Sequence[GivenRow]) -> list[LoadedRow]:
     return found
 
 
-def _normalised(campaign: Campaign, line: int, recipient: Recipient) -> LoadedRow:
+def _normalised(campaign: Campaign | CampaignDefinition, line: int, recipient: Recipient) -> LoadedRow:
     region = recipient.country or campaign.country
     [phone] = phones.normalise([recipient.to], region)
     verdict, fault, number = None, None, recipient.to

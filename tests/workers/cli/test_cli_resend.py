@@ -1,20 +1,17 @@
-"""Orders and campaigns that are repeated under their key or name: other spelling, later payment, concurrent sends."""
+"""Orders that are repeated under their key: in another spelling, with other times, after their text was erased."""
 
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from kombu.exceptions import OperationalError
 
 from pipeline.stages.settle import settle
 from schema.order import Order
 from tests.workers.cli.conftest import Said, Shell
 from tests.workers.conftest import Site, eventually
-from workers.cli.terminal import handover
 from workers.producer import producer, submit
 
 #: how the world's account sends
@@ -152,103 +149,6 @@ def test_a_repeated_send_command_with_a_relative_time_gets_the_first_request(sub
 
     assert (again.code, other.code) == (0, 1)
     assert reported(again)["request"] == first["request"]["id"]
-
-
-# Campaigns ------------------------------------------------------------------------------------------------------
-
-
-def campaign(submission: Shell, file: Path, content: str | bytes, *options: object) -> Said:
-    file.write_bytes(content.encode() if isinstance(content, str) else content)
-    return submission("campaign", "send", *ACME, "--text", "Hello ${name}", file, "--wait", "--json", *options)
-
-
-LINES = "to,name\n+2348012345678,Ada\n+447400123456,Bén\n"
-ALIKE: dict[str, str | bytes] = {
-    "a BOM": b"\xef\xbb\xbf" + LINES.encode(),
-    "line ends": LINES.replace("\n", "\r\n"),
-    "semicolons": LINES.replace(",", ";"),
-    "another column": "to,name,x\n+2348012345678,Ada,1\n+447400123456,Bén,2\n",
-    "columns turned": "name,to\nAda,+2348012345678\nBén,+447400123456\n",
-    "spelt otherwise": LINES.replace("+447400123456", "+44 7400 123456"),
-}
-UNLIKE = {
-    "a line less": "to,name\n+2348012345678,Ada\n",
-    "a line more": LINES + "+447400123457,Cy\n",
-    "lines turned": "to,name\n+447400123456,Bén\n+2348012345678,Ada\n",
-    "another name": LINES.replace("Ada", "Eve"),
-}
-
-
-def test_a_campaign_file_in_another_format_with_the_same_lines_is_the_same_campaign(
-    submission: Shell, tmp_path: Path
-) -> None:
-    first = reported(campaign(submission, tmp_path / "first", LINES, "--name", "written"))
-
-    for name, content in ALIKE.items():
-        again = campaign(submission, tmp_path / "again", content, "--name", "written")
-        assert (again.code, reported(again)["requests"]) == (0, first["requests"]), name
-    for name, content in UNLIKE.items():
-        other = campaign(submission, tmp_path / "other", content, "--name", "written")
-        assert (other.code, reported(other)["conflict"]) == (1, 1), name
-
-
-def test_of_two_different_files_sent_at_once_under_one_campaign_name_one_is_sent(
-    submission: Shell, working: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def lines(name: str) -> str:
-        return "to,name\n" + "".join(f"+2348012{n:06},{name}\n" for n in range(1001))
-
-    said: list[Said] = []
-
-    def meanwhile(order: Order, **named: Any) -> UUID:
-        """Send another file just when the first portion was looked up, and neither is read yet."""
-        monkeypatch.setattr(handover, "submit", submit)
-        said.append(campaign(submission, tmp_path / "second", lines("Second"), "--name", "at-once", "--test"))
-        return submit(order, **named)
-
-    monkeypatch.setattr(handover, "submit", meanwhile)
-    first = campaign(submission, tmp_path / "first", lines("First"), "--name", "at-once", "--test")
-
-    assert (first.code, said[0].code) == (0, 1)
-    assert "differs from what was sent under the name 'at-once'" in said[0].err
-    count = "SELECT body, count(*) FROM messages WHERE body LIKE 'Hello %%st' OR body LIKE 'Hello Sec%%' GROUP BY 1"
-    assert working.world.rows(count) == [("Hello First", 1001)]
-
-
-def test_a_campaign_name_is_free_again_if_the_broker_took_nothing(
-    submission: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*_: Any, **__: Any) -> UUID:
-        raise OperationalError("away")
-
-    monkeypatch.setattr(handover, "submit", away)
-    assert campaign(submission, tmp_path / "first", LINES, "--name", "away").code == 3
-    monkeypatch.setattr(handover, "submit", submit)
-
-    assert campaign(submission, tmp_path / "mended", UNLIKE["a line more"], "--name", "away").code == 0
-
-
-def test_recipients_refused_for_lack_of_money_are_sent_under_the_same_name_after_a_topup(
-    submission: Shell, working: Site, tmp_path: Path
-) -> None:
-    world = working.world
-    made = submission("account", "create", "poor", "--currency", "NGN", "--sender", "POOR", "--topup", 1000)
-    assert made.code == 0, made.err
-    ours = ("--account", "poor", "--from", "POOR", "--name", "dear")
-    count = "SELECT status, count(*) FROM messages WHERE sender = 'POOR' GROUP BY 1 ORDER BY 1"
-
-    first = campaign(submission, tmp_path / "f", LINES + "+447400123457,Cy\n", *ours)
-    assert world.rows(count) == [("rejected", 1), ("sent", 2)]
-    poor = campaign(submission, tmp_path / "f", LINES + "+447400123457,Cy\n", *ours)
-    assert world.rows(count) == [("rejected", 2), ("sent", 2)]
-    assert submission("wallet", "topup", "poor", 1000).code == 0
-    paid, again = (campaign(submission, tmp_path / "f", LINES + "+447400123457,Cy\n", *ours) for _ in range(2))
-
-    assert world.rows(count) == [("rejected", 2), ("sent", 3)]
-    assert [each["recipients"] for each in reported(paid)["requests"]] == [2, 1]
-    assert reported(again)["requests"] == reported(paid)["requests"]
-    assert reported(first)["requests"][0]["request"] == reported(paid)["requests"][0]["request"]
-    assert reported(poor)["requests"][1]["request"] != reported(paid)["requests"][1]["request"]
 
 
 def test_the_audit_passes_after_all_these_orders(submission: Shell) -> None:

@@ -1,6 +1,6 @@
 """`postroad campaign create`, `load`: defines a campaign and loads its recipients from a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from pipeline.stages.campaigns.create import create as create_campaign
 from pipeline.stages.campaigns.respell import RespelledRows, respell_definition
 from schema.campaign import Campaign, CampaignDefinition, GivenRow
 from schema.order_reader import read_definition
-from schema.vocabulary import DuplicatePolicy
 from workers.campaign_file import table_rows
 from workers.campaign_loading import LoadedFile, load_file
 from workers.cli.commands.campaign_exclude import exclude_audiences, read_audiences, with_exclusions
@@ -23,12 +22,14 @@ from workers.cli.commands.send import check_sender
 from workers.cli.terminal.campaign_options import (
     COLUMN,
     FILE,
+    FORMAT,
     JSON,
     file_lines,
     found_campaign,
     require_one_text,
     with_campaign,
     with_content,
+    with_limits,
 )
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, progress, visible
@@ -37,12 +38,6 @@ from workers.json_lines import json_rows
 #: bytes of the file read at once
 _BLOCK = 1 << 16
 
-_FORMAT = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["csv", "ndjson"]),
-    help="The file's format; ndjson where its name ends in .ndjson or .jsonl, else csv.",
-)
 _RESPELL = click.option(
     "--respell",
     is_flag=True,
@@ -62,24 +57,8 @@ postroad campaign approve spring
 @click.command(epilog=_EPILOG)
 @with_content
 @click.option("--name", required=True, help="The campaign's name, unique on the account.")
-@click.option(
-    "--duplicates",
-    type=click.Choice([each.value for each in DuplicatePolicy]),
-    default=DuplicatePolicy.DROP.value,
-    show_default=True,
-    help="Rows whose number an earlier row has: leave them out, send them too, or let the check fail.",
-)
-@click.option("--per-hour", type=click.IntRange(1), help="Most recipients per hour.")
-@click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second.")
-@click.option("--spread-hours", type=click.FloatRange(0, min_open=True), help="Hours over which recipients are spread.")
-@click.option("--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent.")
-@click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first.")
-@click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary; 300 if not given.")
-@click.option("--max-failed", type=click.FloatRange(0, 1, min_open=True), help="Pause above this share of failures.")
-@click.option("--max-undelivered", type=click.FloatRange(0, 1, min_open=True), help="The same of undelivered ones.")
-@click.option("--max-opted-out", type=click.FloatRange(0, 1, min_open=True), help="The same of opt-outs.")
-@click.option("--min-sample", type=click.IntRange(1), help="Messages before a share counts; 50 if not given.")
-@_FORMAT
+@with_limits
+@FORMAT
 @with_exclusions
 @_RESPELL
 @click.option("--no-check", is_flag=True, help="Load the recipients only; `postroad campaign check` prices them.")
@@ -97,19 +76,19 @@ def create(
     name is taken; 2 the file or an option is invalid; 3 the database is unreachable.
     """
     require_one_text(given)
-    definition = _definition(given)
-    with opened() as rt, _blocks(file) as content:
+    definition = read_options(given)
+    with opened() as rt, blocks(file) as content:
         audiences = read_audiences(rt, definition.account, given)
         text = definition.body or template_text(rt, definition.account, definition.template or "")
         if respell:
             definition = _respelled(definition, text)
-        rows = _rows(file, content, format_, text, definition.merge, column)
+        rows = file_rows(file, content, format_, text, definition.merge, column)
         try:
             made = create_campaign(rt, definition)
         except AlreadyExists as error:
             again = f"`postroad campaign load {definition.name} FILE` loads its recipients"
             raise AlreadyExists(f"{str(error).partition(':')[0]}: {again}; or take another name") from None
-        done = _load(rt, made, rows, file, respell=respell)
+        done = load_rows(rt, made, rows, file, respell=respell)
         exclude_audiences(rt, made, audiences)
         return _finish(rt, made, done, json_, check=not no_check)
 
@@ -118,7 +97,7 @@ def create(
 @with_campaign
 @FILE
 @COLUMN
-@_FORMAT
+@FORMAT
 @_RESPELL
 @JSON
 def load(
@@ -139,13 +118,13 @@ def load(
     Exit codes: 0 loaded; 1 some rows are malformed or their number is invalid, or the file differs; 2 the file or an
     option is invalid; 3 the database is unreachable.
     """
-    with opened() as rt, _blocks(file) as content:
+    with opened() as rt, blocks(file) as content:
         found = found_campaign(rt, name, account)
-        rows = _rows(file, content, format_, found.body, found.merge, column)
-        return _finish(rt, found, _load(rt, found, rows, file, respell=respell), json_, check=False)
+        rows = file_rows(file, content, format_, found.body, found.merge, column)
+        return _finish(rt, found, load_rows(rt, found, rows, file, respell=respell), json_, check=False)
 
 
-def _definition(given: dict[str, Any]) -> CampaignDefinition:
+def read_options(given: Mapping[str, Any]) -> CampaignDefinition:
     """Return the definition that the options make; a usage error names every invalid one."""
     gates = {
         "failed": given["max_failed"],
@@ -176,12 +155,13 @@ def _definition(given: dict[str, Any]) -> CampaignDefinition:
 
 
 @contextmanager
-def _blocks(file: Path) -> Iterator[Iterator[bytes]]:
+def blocks(file: Path) -> Iterator[Iterator[bytes]]:
+    """Yield the blocks of a file, or of stdin."""
     with click.open_file(str(file), "rb") as content:
         yield iter(lambda: content.read(_BLOCK), b"")
 
 
-def _rows(
+def file_rows(
     file: Path,
     content: Iterator[bytes],
     format_: str | None,
@@ -189,12 +169,16 @@ def _rows(
     shared: Any,
     column: str | None,
 ) -> Iterator[GivenRow]:
+    """Return the rows of a file, read as they are needed; BrokenCsvFile if its header does not fit the text."""
     if format_ == "ndjson" or (format_ is None and file.suffix.lower() in (".ndjson", ".jsonl")):
         return json_rows(content)
     return table_rows(content, text, shared, column=column)
 
 
-def _load(rt: Runtime, campaign: Campaign, rows: Iterator[GivenRow], file: Path, *, respell: bool) -> LoadedFile:
+def load_rows(
+    rt: Runtime, campaign: Campaign, rows: Iterator[GivenRow], file: Path, *, respell: bool = False
+) -> LoadedFile:
+    """Load rows with a progress bar; return what became of them."""
     spelt = RespelledRows(rows)
     with progress(file_lines(file), "loading ") as bar:
         done = load_file(rt, campaign.id, iter(spelt) if respell else rows, seen=bar.update)

@@ -101,12 +101,17 @@ def approve(name: str, account: str | None, max_cost: int | None, json_: bool) -
 
 def check_and_show(rt: Runtime, campaign: Campaign, *, json_: bool) -> int:
     """Check a campaign with a progress bar, and print its quote; return the exit code."""
+    check_rows(rt, campaign)
+    return _show(rt, campaign, json_=json_)
+
+
+def check_rows(rt: Runtime, campaign: Campaign) -> None:
+    """Check a campaign with a progress bar."""
     if campaign.state is not CampaignState.CHECKING:
         start_check(rt, campaign.id)
     rows = progress_of(rt, campaign.id).rows
     with progress(rows, "checking") as bar:
         check_all(rt, campaign.id, lambda: bar.update(progress_of(rt, campaign.id).checked_line - bar.pos))
-    return _show(rt, campaign, json_=json_)
 
 
 def _show(rt: Runtime, campaign: Campaign, *, json_: bool) -> int:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import click
 
@@ -12,13 +12,13 @@ from pipeline.errors import DatabaseFault
 from pipeline.settings import Settings
 from pipeline.stages.admin import operator_reports
 from pipeline.stages.admin.order_preview import Preview
-from pipeline.stages.admin.repeated_orders import KeyHolder, holder
+from pipeline.stages.admin.repeated_orders import KeyHolder, holder, is_alike
 from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
+from pipeline.stages.admit import admit
 from schema.message import Refusal
 from schema.message_class import MessageClass
 from schema.order import Order
 from schema.order_reader import read
-from workers.cli.terminal.handover import is_same
 from workers.cli.terminal.message_view import message_lines
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.parameters import Country, Field, FromNow, Moment
@@ -102,7 +102,8 @@ def _holder(settings: Settings, order: Order, *, at_any_time: bool) -> KeyHolder
     with suppress(DatabaseFault), opened(settings) as rt:
         found = holder(rt, order)
         if found and found.is_another:
-            return replace(found, is_another=not is_same(rt, order, found.request, at_any_time=at_any_time))
+            [admission] = admit(rt, [(uuid4(), order)])
+            return replace(found, is_another=not is_alike(rt, admission, found.request, at_any_time=at_any_time))
         return found
     return None
 
@@ -155,13 +156,13 @@ def _words(fault: Refusal) -> str:
 
 def _follow(settings: Settings, request: UUID, json_: bool) -> int:
     with opened(settings) as rt:
-        waited = wait(rt, [request], timeout=TIMEOUT)
+        waited = wait(rt, request, timeout=TIMEOUT)
         found = operator_reports.report_of(rt, request)
     if found is None:
         click.echo(f"request {request}: no worker has read it in {TIMEOUT:g} s. Are the workers running?", err=True)
         return 1
     click.echo(as_json(found) if json_ else message_lines(found))
-    if waited.unfinished:
+    if waited.is_unfinished:
         click.echo(f"still queued after {TIMEOUT:g} s without a change; `postroad status` shows why", err=True)
     bad = waited.statuses.keys() & {"refused", "failed", "rejected"}
-    return 1 if bad or waited.unfinished else 0
+    return 1 if bad or waited.is_unfinished else 0

@@ -12,6 +12,7 @@ from pipeline.stages.admin.sandbox import ACCOUNT, SENDER
 from pipeline.stages.campaigns.find import find
 from schema.campaign import Campaign
 from schema.message_class import MessageClass
+from schema.vocabulary import DuplicatePolicy
 from workers.cli.terminal.parameters import Country, Field, Moment
 
 T = TypeVar("T")
@@ -22,6 +23,12 @@ COLUMN = click.option(
     "--number-column", "column", help="The column of the numbers, if not to, phone, number or msisdn."
 )
 JSON = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+FORMAT = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["csv", "ndjson"]),
+    help="The file's format; ndjson where its name ends in .ndjson or .jsonl, else csv.",
+)
 
 #: what is sent to whom
 _CONTENT: tuple[Decorator[Any], ...] = (
@@ -50,12 +57,42 @@ _CONTENT: tuple[Decorator[Any], ...] = (
     click.option("--test", is_flag=True, help="Send to the simulated carrier, free of charge."),
 )
 
+#: how fast it is sent, to whom first, and when it pauses
+_LIMITS: tuple[Decorator[Any], ...] = (
+    click.option(
+        "--duplicates",
+        type=click.Choice([each.value for each in DuplicatePolicy]),
+        default=DuplicatePolicy.DROP.value,
+        show_default=True,
+        help="Rows whose number an earlier row has: leave them out, send them too, or let the check fail.",
+    ),
+    click.option("--per-hour", type=click.IntRange(1), help="Most recipients per hour."),
+    click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second."),
+    click.option(
+        "--spread-hours", type=click.FloatRange(0, min_open=True), help="Hours over which recipients are spread."
+    ),
+    click.option(
+        "--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent."
+    ),
+    click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first."),
+    click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary; 300 if not given."),
+    click.option(
+        "--max-failed", type=click.FloatRange(0, 1, min_open=True), help="Pause above this share of failures."
+    ),
+    click.option("--max-undelivered", type=click.FloatRange(0, 1, min_open=True), help="The same of undelivered ones."),
+    click.option("--max-opted-out", type=click.FloatRange(0, 1, min_open=True), help="The same of opt-outs."),
+    click.option("--min-sample", type=click.IntRange(1), help="Messages before a share counts; 50 if not given."),
+)
+
 
 def with_content(command: Callable[..., T]) -> Callable[..., T]:
     """Give a command the file and the options that say what is sent to whom."""
-    for option in reversed(_CONTENT):
-        command = option(command)
-    return command
+    return _with(_CONTENT, command)
+
+
+def with_limits(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command the options that say how fast a campaign is sent, its canary and its gates."""
+    return _with(_LIMITS, command)
 
 
 def require_one_text(given: Mapping[str, Any]) -> None:
@@ -85,6 +122,12 @@ def file_lines(file: Path) -> int:
         return 0
     with file.open("rb") as content:
         return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
+
+
+def _with(options: tuple[Decorator[Any], ...], command: Callable[..., T]) -> Callable[..., T]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _is_id(name: str) -> bool:

@@ -1,8 +1,7 @@
-"""Waits until requests are processed and their messages have left the queue."""
+"""Waits until a request is processed and its messages have left the queue."""
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from pipeline.runtime import Runtime
@@ -14,52 +13,40 @@ _PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Waited:
     """The state at the end of the wait."""
 
-    progress: dict[UUID, Progress] = field(default_factory=dict)
-    #: requests that no worker has read, or with messages still queued
-    unfinished: set[UUID] = field(default_factory=set)
+    #: None: no worker has read the request
+    progress: Progress | None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Tell whether no worker has read the request, or messages are still queued."""
+        return self.progress is None or _queued(self.progress) > 0
 
     @property
     def statuses(self) -> dict[str, int]:
-        """Messages by public status, refused recipients as `refused`."""
-        counts: dict[str, int] = {}
-        for each in self.progress.values():
-            for status, messages in [*each.statuses.items(), *([("refused", each.refused)] if each.refused else [])]:
-                counts[status] = counts.get(status, 0) + messages
-        return counts
+        """Return messages by public status, refused recipients as `refused`."""
+        if self.progress is None:
+            return {}
+        refused = {"refused": self.progress.refused} if self.progress.refused else {}
+        return {**self.progress.statuses, **refused}
 
 
-def wait(
-    rt: Runtime,
-    requests: Collection[UUID],
-    *,
-    timeout: float,
-    open_in: Callable[[Progress], int] | None = None,
-    seen: Callable[[int], object] = lambda _: None,
-) -> Waited:
-    """Wait until no message of the requests is queued; return the state then, or after `timeout` seconds without a
-    change. `seen` gets the number of finished recipients; `open_in` counts what to wait for, by default the queued.
-    """
-    waited = Waited(unfinished=set(requests))
-    waiting_for = open_in or queued
-    pause, changed, through = _PAUSE, time.monotonic(), 0
+def wait(rt: Runtime, request: UUID, *, timeout: float) -> Waited:
+    """Wait until no message of a request is queued; return the state then, or `timeout` seconds after a change."""
+    pause, changed, before = _PAUSE, time.monotonic(), -1
     while True:
-        for request, found in progress(rt, waited.unfinished).items():
-            waited.progress[request] = found
-            if not waiting_for(found):
-                waited.unfinished.discard(request)
-        before, through = through, sum(each.recipients - waiting_for(each) for each in waited.progress.values())
-        seen(through)
+        found = Waited(progress(rt, [request]).get(request))
+        through = found.progress.recipients - _queued(found.progress) if found.progress else 0
         now = time.monotonic()
         changed, pause = (now, _PAUSE) if through != before else (changed, min(pause * 1.3, _LONGEST_PAUSE))
-        if not waited.unfinished or now - changed > timeout:
-            return waited
+        before = through
+        if not found.is_unfinished or now - changed > timeout:
+            return found
         time.sleep(pause)
 
 
-def queued(found: Progress) -> int:
-    """Return how many messages of a request are still queued."""
+def _queued(found: Progress) -> int:
     return found.statuses.get(Status.QUEUED, 0)
