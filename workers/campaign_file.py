@@ -22,7 +22,7 @@ from workers.csv_reader import (
     is_not_utf8,
 )
 
-__all__ = ["BrokenCsvFile", "LineFault", "table_rows"]
+__all__ = ["BrokenCsvFile", "table_rows"]
 
 CORRELATION, COUNTRY = "correlation_id", "country"
 

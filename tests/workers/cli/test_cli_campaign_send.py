@@ -146,7 +146,7 @@ def test_a_cost_is_approved_by_an_option_or_by_the_person_at_the_terminal(
     no = send(shell, file, name=name)
     yes = send(shell, file, "--json", name=name)
     free = send(shell, file, "--test", name="free")
-    world.run("UPDATE wallets SET quota = 100")
+    assert shell("wallet", "quota", "acme", 100).code == 0
     monkeypatch.setattr("sys.stdin", io.StringIO())
     within = send(shell, file, name="quota")
 
