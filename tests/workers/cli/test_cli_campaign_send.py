@@ -11,7 +11,6 @@ import pytest
 from pipeline.stages.campaigns.advance import advance
 from pipeline.stages.campaigns.find import find
 from tests.workers.cli.conftest import Said, Shell
-from tests.workers.conftest import Site
 from tests.world import World
 from workers.campaign_wiring import expand_portion
 
@@ -50,26 +49,6 @@ def work(world: World, name: str = "spring") -> str:
 
 def bodies(world: World) -> list[Any]:
     return world.rows("SELECT body FROM messages ORDER BY body")
-
-
-def test_a_campaign_is_sent_and_waited_for(submission: Shell, working: Site, tmp_path: Path) -> None:
-    working.start("beat", "beat", "--loglevel", "INFO", ready="is starting")
-    file = people(tmp_path, ADA, "+2348012345679", ",Ben", "nix,Eve", BEN)
-
-    found = sent(submission, file, "--max-cost", 800, "--wait")
-    again = send(submission, file, "--max-cost", 800, "--wait")
-
-    assert (found["state"], found["lines"], found["recipients"], found["cost"]) == ("finished", 5, 2, 800)
-    assert [(each["line"], each["message"][:9]) for each in found["broken"]] == [
-        (3, "1 cell wh"),
-        (4, "no number"),
-        (5, "not a pho"),
-    ]
-    assert (found["statuses"], found["unfinished"]) == ({"sent": 2}, 0)
-    assert again.code == 0
-    assert "campaign spring is finished: it was sent before, and nothing is sent twice" in again.err
-    assert re.search(r"sent +2\n", again.out)
-    assert bodies(working.world) == ["Hi Ada", "Hi Ben"]
 
 
 def test_a_repeated_send_sends_nothing_twice_and_malformed_lines_are_reported(

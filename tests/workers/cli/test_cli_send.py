@@ -2,8 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
@@ -126,6 +130,49 @@ def test_a_sent_or_unknown_message_cannot_be_cancelled(submission: Shell) -> Non
     assert (late.code, unknown.code) == (1, 1)
     assert "1 too late" in late.out
     assert "1 unknown" in unknown.out
+
+
+@contextmanager
+def ticking(site: Site) -> Iterator[None]:
+    """Let the site's worker look at campaigns again and again, as the clock does."""
+    is_over = Event()
+
+    def tick() -> None:
+        while not is_over.wait(0.3):
+            site.producer.send_task("sms.campaigns", queue="clock", expires=1)
+
+    with ThreadPoolExecutor() as threads:
+        ticks = threads.submit(tick)
+        try:
+            yield
+        finally:
+            is_over.set()
+    ticks.result()
+
+
+def test_a_campaign_is_sent_in_one_command_and_waited_for(submission: Shell, working: Site, tmp_path: Path) -> None:
+    lines = ["to,name", "+2348012345678,Ada", "+2348012345679", ",Ben", "nix,Eve", "+2348012345679,Ben"]
+    (tmp_path / "people.csv").write_text("\n".join(lines))
+    send = ("campaign", "send", *ACME, tmp_path / "people.csv", "--text", "Campaign for ${name}", "--name", "spring")
+
+    with ticking(working):
+        said = submission(*send, "--max-cost", 800, "--wait", "--json")
+    again = submission(*send, "--wait")
+
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert (found["state"], found["lines"], found["recipients"], found["cost"]) == ("finished", 5, 2, 800)
+    assert [(each["line"], each["message"][:9]) for each in found["broken"]] == [
+        (3, "1 cell wh"),
+        (4, "no number"),
+        (5, "not a pho"),
+    ]
+    assert (found["statuses"], found["unfinished"]) == ({"sent": 2}, 0)
+    assert again.code == 0
+    assert "campaign spring is finished: it was sent before, and nothing is sent twice" in again.err
+    assert re.search(r"sent +2\n", again.out)
+    sent = "SELECT body FROM messages WHERE body LIKE 'Campaign for %%' ORDER BY body"
+    assert working.world.rows(sent) == ["Campaign for Ada", "Campaign for Ben"]
 
 
 def test_a_repeated_order_under_its_key_returns_the_first_request(submission: Shell, working: Site) -> None:
