@@ -1,6 +1,7 @@
 """Quotes: what an order or a campaign would cost, and which texts and recipients it depends on."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -165,7 +166,8 @@ class Quote:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Quote":
-        """Return the quote that was stored."""
+        """Return the quote that was stored, which stays as it is when the quote grows."""
+        stored = deepcopy(dict(stored))
         return cls(
             **{
                 **stored,

@@ -206,8 +206,9 @@ def _is_current(conn: Connection, checked: RowsToCheck) -> bool:
         found is not None
         and found.state is CampaignState.CHECKING
         and found.quote_hash == checked.campaign.quote_hash
-        and progress.tally is not None
         and progress.checked_line == checked.progress.checked_line
+        # else another check has begun since, and has come as far
+        and progress.tally == checked.progress.tally
     )
 
 

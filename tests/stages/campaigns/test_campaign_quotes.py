@@ -261,6 +261,29 @@ def test_a_check_that_fails_leaves_the_counts_of_its_rows(world: World) -> None:
     assert (list(verdicts(world, made).values()), counts(world, made).skipped) == ([None, None], 0)
 
 
+def test_a_portion_of_an_earlier_check_is_not_recorded_in_a_later_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_rows, "PORTION", 1)
+    made = draft(world, rows_of("+2348012345678", "+2348012345679"))
+    start_check(world.rt, made.id)
+    check_portion(world.rt, made.id)
+    slow = next_rows(world.rt, made.id)
+    assert slow
+    [admission] = admit(world.rt, [(world.rt.new_ids(), slow.order(world.rt.now()))])
+    world.run("UPDATE campaigns SET state = 'failed'")
+    opt_out(world.rt, "acme", "+2348012345678")
+    start_check(world.rt, made.id)
+    while counts(world, made).checked_line < 2:
+        check_portion(world.rt, made.id)
+
+    record_checked(world.rt, slow, admission)
+    check_all(world.rt, made.id)
+
+    assert verdicts(world, made) == {2: "opted_out", 3: None}
+    assert counts(world, made).skipped == 1
+
+
 def test_a_check_of_a_host_with_a_wrong_clock_is_gone_on_with_by_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
