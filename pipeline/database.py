@@ -161,7 +161,8 @@ def database_url(settings: Settings) -> URL:
     written = settings.database_url.get_secret_value()
     if not written:
         raise ConfigurationError(
-            "DATABASE_URL is not set and no embedded server runs here: start one with `postroad up`"
+            f"DATABASE_URL is not set and no embedded server runs here ({settings.home.absolute()}): start one with "
+            "`postroad up`, or go to the folder where it was started"
         )
     try:
         url = make_url(written)

@@ -76,6 +76,9 @@ def test_an_operation_that_is_not_possible_is_refused_with_those_that_are() -> N
     assert refusal("spring", CampaignState.RUNNING, "start") == (
         "campaign 'spring' is running: it cannot be started; possible now: pause, abort, limit"
     )
+    assert refusal("spring", CampaignState.QUOTED, "start") == (
+        "campaign 'spring' is quoted: it cannot be started; possible now: check, approve, abort"
+    )
     assert refusal("spring", CampaignState.FINISHED, "abort") == (
         "campaign 'spring' is finished: it cannot be aborted; nothing more can be done with it"
     )

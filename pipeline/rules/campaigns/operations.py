@@ -14,13 +14,18 @@ OPERATIONS: dict[str, frozenset[State]] = {
     # before it starts its limits are part of what is approved
     "limit": _STARTED,
 }
+#: what leads up to a start, which a refusal names too: step → the states that allow it
+_STEPS_BEFORE: dict[str, frozenset[State]] = {
+    "check": frozenset(state for state, after in CAMPAIGN_MOVES.items() if State.CHECKING in after),
+    "approve": frozenset({State.QUOTED}),
+}
 
 
 def refusal(name: str, state: State, operation: str) -> str | None:
     """Return why an operation is not possible, and which are; None: it is possible."""
     if state in OPERATIONS[operation]:
         return None
-    possible = [each for each, states in OPERATIONS.items() if state in states]
+    possible = [each for each, states in (_STEPS_BEFORE | OPERATIONS).items() if state in states]
     rest = f"possible now: {', '.join(possible)}" if possible else "nothing more can be done with it"
     return f"campaign {name!r} is {state}: it cannot be {_PAST[operation]}; {rest}"
 

@@ -33,7 +33,7 @@ def approve(rt: Runtime, campaign: UUID, *, max_cost: int | None = None) -> Camp
         if found is None:
             raise NotFound(f"there is no campaign {campaign}")
         if found.state is not CampaignState.QUOTED or found.quote is None:
-            raise Conflict(f"campaign {found.name!r} is {found.state}: it must be checked before it can be approved")
+            raise Conflict(_why_not_quoted(found))
         now = rt.common_time(batches.clock(conn))
         outdated = campaign_quotes.why_outdated(conn, found, now)
         if outdated is None:
@@ -50,6 +50,12 @@ def approve(rt: Runtime, campaign: UUID, *, max_cost: int | None = None) -> Camp
         raise Conflict(f"campaign {found.name!r}: {outdated}: check it again, then approve the new quote")
     assert approved
     return approved
+
+
+def _why_not_quoted(campaign: Campaign) -> str:
+    if campaign.state is CampaignState.APPROVED:
+        return f"campaign {campaign.name!r} is approved already: it can be started"
+    return f"campaign {campaign.name!r} is {campaign.state}: it must be checked before it can be approved"
 
 
 def _require_affordable(campaign: Campaign, cost: int, max_cost: int | None) -> None:

@@ -47,7 +47,7 @@ def test_an_approved_quote_is_the_most_that_the_campaign_costs(world: World) -> 
     approved = approve(world.rt, made.id, max_cost=800)
 
     assert (approved.state, approved.max_cost, approved.approved_by) == ("approved", 800, "system:postroad")
-    with pytest.raises(Conflict, match="is approved: it must be checked before"):
+    with pytest.raises(Conflict, match="is approved already: it can be started"):
         approve(world.rt, made.id)
     start_check(world.rt, made.id)
     again = now(world, made)

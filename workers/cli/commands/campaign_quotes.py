@@ -129,7 +129,9 @@ def _preview_lines(shown: RowPreview, campaign: Campaign) -> str:
             "not sent": f"{shown.refusal}: {shown.fault}" if shown.refusal else None,
             "from": campaign.sender,
             "text": shown.text,
-            "encoding": f"{shown.encoding}, {shown.segments} segments" if shown.encoding else None,
+            "encoding": f"{shown.encoding}, {shown.segments} segment" + "s" * (shown.segments != 1)
+            if shown.encoding
+            else None,
             "carrier": shown.carrier,
             "cost": spell(shown.amount, campaign) + quota if shown.text is not None else None,
             "put off to": shown.due_at,

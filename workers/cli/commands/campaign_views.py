@@ -20,6 +20,7 @@ from workers.cli.terminal.masking import masked
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
+_SHOWN_COUNTS = ("rows", "skipped", "sent", "left_out", "pending", "segments")
 _ERRORS = ("line", "verdict", "fault", "phone", "correlation_id")
 
 
@@ -51,8 +52,8 @@ def status(name: str, account: str | None, json_: bool) -> None:
     if json_:
         click.echo(as_json({**_as_json(found), "counts": _counts(counts), "messages": messages}))
         return
-    click.echo(_definition(found))
-    click.echo("\n" + table(["rows", "count"], list(_counts(counts).items())))
+    click.echo(_definition(found, counts.amount))
+    click.echo("\n" + table(["rows", "count"], [(word, getattr(counts, word)) for word in _SHOWN_COUNTS]))
     if messages.countries:
         click.echo("\n" + counts_lines(messages))
     if minutes := minutes_lines(messages):
@@ -93,7 +94,7 @@ def _counts(counts: CampaignProgress) -> dict[str, int]:
     return {word: getattr(counts, word) for word in words}
 
 
-def _definition(campaign: Campaign) -> str:
+def _definition(campaign: Campaign, amount: int) -> str:
     return pairs(
         {
             "campaign": f"{campaign.name} ({campaign.id})",
@@ -115,6 +116,7 @@ def _definition(campaign: Campaign) -> str:
             "canary": f"{campaign.canary:,}, then {campaign.canary_soak} s" if campaign.canary else None,
             "gates": [f"{name} {value}" for name, value in campaign.gates.items()],
             "costs at most": spell(campaign.max_cost, campaign) if campaign.max_cost is not None else None,
+            "costs so far": spell(amount, campaign) if campaign.started_at else None,
             "created": f"{campaign.created_at:%Y-%m-%d %H:%M:%S}Z by {campaign.created_by}",
             "approved": f"{campaign.approved_at:%Y-%m-%d %H:%M:%S}Z by {campaign.approved_by}"
             if campaign.approved_at
