@@ -19,6 +19,8 @@ _WORDS = {
     "string_pattern_mismatch": "must not hold control characters",
     "string_unicode": "must be valid Unicode; it has an unpaired surrogate",
 }
+#: of fields whose pattern is more than that
+_PATTERNS = {"local_hours": "must be two times of day, HH:MM-HH:MM, such as 09:00-18:00"}
 #: characters of an unknown field's name that are repeated in the error
 _LONGEST = 255
 
@@ -72,7 +74,8 @@ def _refusal(fault: Any) -> Refusal:
         "."
     )
     code = _CODES.get(fault["type"], Code.INVALID_FIELD)
-    message = _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
+    pattern = _PATTERNS.get(field) if fault["type"] == "string_pattern_mismatch" else None
+    message = pattern or _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
     index = fault["loc"][1] if len(fault["loc"]) > 1 and fault["loc"][0] == "recipients" else None
     return Refusal(code=code, message=message, field=field or None, index=index)
 
