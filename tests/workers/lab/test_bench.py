@@ -27,6 +27,8 @@ TINY = BenchPlan(
     messages=60, batch=20, children=1, scheduled=2000, codes=3, beside=100, ticks=5, calls=20, connections=4
 )
 TINY = replace(TINY, gateways=1, steady=(1000, 20), large=(120, 1), ahead=0.5, pauses=(0.02, 0.03))
+# a pause takes as long as its slowest carrier: a minute
+TINY = replace(TINY, rows=200, campaign_pauses=0)
 
 
 @pytest.fixture
@@ -79,6 +81,13 @@ def every_call_of_a_connection_is_answered_and_delivered(result: dict[str, Any])
     assert doors["empty_handler"]["calls_a_second"] > 0
 
 
+def a_campaign_is_loaded_and_sent(result: dict[str, Any]) -> None:
+    campaign = result["campaign"]
+
+    assert campaign["rows"] == 200
+    assert campaign["handed_over_a_second"] > 0
+
+
 def no_invariant_is_broken_by_it(result: dict[str, Any]) -> None:
     assert result["audit"]
     assert not any(result["audit"].values())
@@ -87,7 +96,7 @@ def no_invariant_is_broken_by_it(result: dict[str, Any]) -> None:
 def the_summary_has_a_line_for_each_part(result: dict[str, Any]) -> None:
     said = "\n".join(command._summary(result))
 
-    for part in ("road", "ceiling", "lane", "clock", "audit    0 broken"):
+    for part in ("road", "ceiling", "lane", "clock", "campaign", "audit    0 broken"):
         assert f"\n{part}" in f"\n{said}"
 
 
@@ -97,6 +106,7 @@ FACTS = (
     each_code_is_timed_alone_and_beside_bulk,
     the_clock_promotes_what_is_due_and_nothing_else,
     every_call_of_a_connection_is_answered_and_delivered,
+    a_campaign_is_loaded_and_sent,
     no_invariant_is_broken_by_it,
     the_summary_has_a_line_for_each_part,
 )
