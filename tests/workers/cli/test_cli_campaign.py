@@ -180,7 +180,7 @@ def test_a_row_is_previewed_as_its_recipient_reads_it(shell: Shell, world: World
     good, bad, broken, absent = (shell("campaign", "preview", "spring", line, *OF) for line in (2, 3, 4, 9))
 
     assert good.code == 0
-    for words in ("Hello Zoë of Łódź", "UCS2, 1 segments", "alpha", "4.00 NGN", "+2348*******78 (NG)"):
+    for words in ("Hello Zoë of Łódź", "UCS2, 1 segment\n", "alpha", "4.00 NGN", "+2348*******78 (NG)"):
         assert words in good.out
     assert (bad.code, "phone_invalid: not a phone number" in bad.out) == (1, True)
     assert (broken.code, "line 4 of campaign 'spring' is malformed" in broken.err) == (1, True)
