@@ -187,14 +187,15 @@ def promote(conn: Connection, limit: int) -> tuple[list[Hint], list[Span]]:
 
 # Sweeping ------------------------------------------------------------------------------------------------------
 
+#: materialized: a join that reads it again would lock further rows beyond the limit
 _STALE = """
-UPDATE batches SET hints = hints + 1, hinted_at = now()
-WHERE id IN (
+WITH stale AS MATERIALIZED (
     SELECT id FROM batches
     WHERE status = '{status}' AND held IS NULL
       AND hinted_at < now() - %(stale)s * interval '1 second' * power(2, least(hints, 6))
     ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
+UPDATE batches SET hints = hints + 1, hinted_at = now() WHERE id IN (SELECT id FROM stale)
 RETURNING id, class AS message_class, carrier, size
 """
 
@@ -206,9 +207,11 @@ def stale(conn: Connection, status: BatchStatus, seconds: float, limit: int) -> 
 
 
 _PARK_ADMITTED = """
-UPDATE batches SET status = 'done', done_at = %(at)s
-WHERE id IN (SELECT id FROM batches WHERE status = 'admitted' AND held IS NULL AND claims >= %(claims)s
-             ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+WITH failing AS MATERIALIZED (
+    SELECT id FROM batches WHERE status = 'admitted' AND held IS NULL AND claims >= %(claims)s
+    ORDER BY hinted_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE batches SET status = 'done', done_at = %(at)s WHERE id IN (SELECT id FROM failing)
 RETURNING id, first_id, last_id
 """
 

@@ -36,13 +36,15 @@ def open_of(conn: Connection, account: int) -> list[UUID]:
     return [id_ for (id_,) in conn.exec_driver_sql(_OPEN, {"account": account})]
 
 
+#: materialized: a join that reads it again would lock, and hold, further rows beyond the limit
 _HOLD_CAMPAIGN = """
-UPDATE batches SET held = 'campaign' WHERE id IN (
+WITH open AS MATERIALIZED (
     SELECT id FROM batches
     WHERE campaign_id = %(campaign)s AND status <> 'done' AND status IN ('scheduled', 'queued', 'waiting')
       AND held IS NULL
     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
+UPDATE batches SET held = 'campaign' WHERE id IN (SELECT id FROM open)
 """
 
 

@@ -11,14 +11,17 @@ from pipeline.store.campaigns import STOPPED
 from pipeline.store.messages import Span
 from schema.vocabulary import DeadLetterSource
 
+#: materialized: a join that reads it again would lock further rows beyond the limit
 _DUE = f"""
+WITH due AS MATERIALIZED (
+    SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
 UPDATE batches AS b
 SET watch_at = CASE WHEN b.valid_until > now()
                          AND (a.state <> 'active' OR (SELECT state FROM campaigns WHERE id = b.campaign_id) = 'paused')
                         THEN least(b.valid_until, now() + interval '1 minute')
                     WHEN b.valid_until > now() AND b.class = 'otp' THEN b.valid_until END
-FROM (SELECT id FROM batches WHERE watch_at <= now() ORDER BY watch_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS due,
-     accounts AS a
+FROM due, accounts AS a
 WHERE b.id = due.id AND a.id = b.account_id
 RETURNING b.id, b.first_id, b.last_id, b.valid_until > now() AS is_valid,
           a.state = 'active' AND NOT {STOPPED} AS is_active
