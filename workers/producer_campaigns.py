@@ -18,7 +18,7 @@ from pipeline.stages.campaigns.check_rows import start_check
 from pipeline.stages.campaigns.create import create
 from pipeline.stages.campaigns.find import find, progress
 from pipeline.stages.campaigns.load import load_page
-from pipeline.stages.campaigns.producers import count_try, is_done, note_done, requires_seal
+from pipeline.stages.campaigns.producers import count_wait, is_done, note_done, requires_seal
 from pipeline.stages.unseal import Unsealer
 from schema.actor import Actor
 from schema.campaign import Campaign, CampaignDefinition
@@ -31,8 +31,8 @@ from workers.queues import CAMPAIGN
 
 log = logging.getLogger(__name__)
 
-#: tries of a message that came too early, about one a second
-TRIES = 60
+#: seconds for which a message that came too early is tried again
+LONGEST_WAIT = 60
 #: bytes kept of a dead letter
 _LARGEST = 16 * 1024
 _unsealer = Unsealer()
@@ -71,7 +71,7 @@ def take_request(rt: Runtime, task: str, task_id: str, request: UUID, given: Any
             _do(rt, asked)
             note_done(rt, request)
     except (TooEarly, NotFound) as error:
-        if count_try(rt, request) < TRIES:
+        if count_wait(rt, request) < LONGEST_WAIT:
             raise TooEarly from None
         _reject(rt, request, UNKNOWN, str(error), given)
     except (AlreadyExists, Conflict) as error:

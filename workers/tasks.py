@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: seconds before an order is requeued that the database could not take
 _PAUSE = 1.0
+#: seconds before a message about a campaign is requeued that came too early: each one holds a worker meanwhile
+_SHORT_PAUSE = 0.05
 
 
 @app.task(name="sms.ingest", bind=True)
@@ -172,7 +174,7 @@ def _take_request(task: Any, given: dict[str, Any]) -> None:
     except (ConfigurationError, DatabaseFault, producer_campaigns.TooEarly) as fault:
         if isinstance(fault, DatabaseFault) and fault.is_final:
             raise
-        time.sleep(_PAUSE)
+        time.sleep(_SHORT_PAUSE if isinstance(fault, producer_campaigns.TooEarly) else _PAUSE)
         raise Reject(str(fault), requeue=True) from None
 
 

@@ -145,6 +145,19 @@ def count_redelivery(conn: Connection, request: UUID) -> int:
     return int(conn.exec_driver_sql(_REDELIVERY, {"request": request}).scalar_one())
 
 
+#: its age counts, not its tries: these would overflow
+_WAIT = """
+INSERT INTO redeliveries AS r (request_id, tries) VALUES (%(request)s, 1)
+ON CONFLICT (request_id) DO UPDATE SET tries = r.tries
+RETURNING extract(epoch FROM clock_timestamp() - created_at)
+"""
+
+
+def count_wait(conn: Connection, request: UUID) -> float:
+    """Note that a message cannot be processed yet; return for how many seconds it could not."""
+    return float(conn.exec_driver_sql(_WAIT, {"request": request}).scalar_one())
+
+
 #: no tries: it is done
 _NOTE_DONE = """
 INSERT INTO redeliveries (request_id, tries) VALUES (%(request)s, 0) ON CONFLICT (request_id) DO UPDATE SET tries = 0

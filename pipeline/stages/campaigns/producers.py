@@ -1,4 +1,4 @@
-"""Producers of campaigns: whether a message of theirs may count for an account, how often it came, if it is done."""
+"""Producers of campaigns: whether a message of theirs may count for an account, how long it waits, if it is done."""
 
 from uuid import UUID
 
@@ -12,10 +12,10 @@ def requires_seal(rt: Runtime, account: str) -> bool:
         return accounts.named(conn, account).sealed_orders
 
 
-def count_try(rt: Runtime, request: UUID) -> int:
-    """Count a try of a message that cannot be processed yet; return how many there were."""
+def count_wait(rt: Runtime, request: UUID) -> float:
+    """Note that a message cannot be processed yet; return for how many seconds it could not."""
     with rt.begin() as conn:
-        return requests.count_redelivery(conn, request)
+        return requests.count_wait(conn, request)
 
 
 def is_done(rt: Runtime, request: UUID) -> bool:
