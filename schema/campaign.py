@@ -141,6 +141,11 @@ class Campaign:
     currency: str
 
     @property
+    def audit_subject(self) -> str:
+        """Return what the audit log calls it."""
+        return f"{self.account_id} {self.name}"
+
+    @property
     def local_hours(self) -> str | None:
         """Return the times of its recipients' day between which it is sent, as a definition has them; None: at any."""
         if self.hours_from is None or self.hours_until is None:

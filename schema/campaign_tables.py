@@ -93,7 +93,7 @@ campaigns = Table(
     Index(
         "campaigns_active",
         "id",
-        postgresql_where=text("state IN ('checking', 'scheduled', 'running', 'paused', 'aborted')"),
+        postgresql_where=text("state IN ('checking', 'scheduled', 'running', 'paused')"),
     ),
     Index(None, "account_id", "id"),
 )

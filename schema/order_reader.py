@@ -17,10 +17,14 @@ _CODES = {
 }
 _WORDS = {
     "string_pattern_mismatch": "must not hold control characters",
+    "extra_forbidden": "is not a known field",
     "string_unicode": "must be valid Unicode; it has an unpaired surrogate",
 }
 #: of fields whose pattern is more than that
-_PATTERNS = {"local_hours": "must be two times of day, HH:MM-HH:MM, such as 09:00-18:00"}
+_PATTERNS = {
+    "country": "must be a country's two capital letters, such as NG",
+    "local_hours": "must be two times of day, HH:MM-HH:MM, such as 09:00-18:00",
+}
 #: characters of an unknown field's name that are repeated in the error
 _LONGEST = 255
 

@@ -65,7 +65,7 @@ def _require_affordable(campaign: Campaign, cost: int, max_cost: int | None) -> 
 
 
 def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor: Actor | None) -> None:
-    """Raise Conflict where an account demands another approver than those who created or changed it, and this is none.
+    """Raise Conflict where an account demands another approver than those who wrote it, and this is none.
 
     A claimed name proves nothing: it makes nobody another actor, but may show that this one is the creator.
     """
@@ -80,8 +80,8 @@ def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor
         raise Conflict(f"{above}: its creator, {creator}, cannot approve campaign {campaign.name!r}")
     if actor.kind is ActorKind.OS_USER and actor.claimed is not None:
         raise Conflict(f"{above}: a user must approve as himself, without --as or sudo")
-    subject = f"{campaign.account_id} {campaign.name}"
-    writers = audit_log.writers(conn, campaign.account_id, "campaigns", subject, campaign.created_at, _STATE_COLUMNS)
+    of = conn, campaign.account_id, "campaigns", campaign.audit_subject
+    writers = audit_log.writers(*of, campaign.created_at, _STATE_COLUMNS)
     if actor_name(actor) in writers:
-        words = f"{actor_name(actor)}, who has created or changed it, cannot approve campaign {campaign.name!r}"
-        raise Conflict(f"{above}: {words}")
+        writer = f"{actor_name(actor)}, who has created it, changed it or loaded recipients"
+        raise Conflict(f"{above}: {writer}, cannot approve campaign {campaign.name!r}")

@@ -8,7 +8,7 @@ from pipeline.errors import Conflict, NotFound, require
 from pipeline.rules.campaign_lifecycle import EDITABLE
 from pipeline.rules.numbers import phones
 from pipeline.runtime import Connection, Runtime, Work
-from pipeline.store import campaign_progress, campaign_rows, campaigns, excluded_rows
+from pipeline.store import audit_log, campaign_progress, campaign_rows, campaigns, excluded_rows
 from pipeline.store.excluded_rows import ExcludedRows
 from pipeline.transitions import campaign_moves
 from schema.campaign import Campaign
@@ -68,6 +68,8 @@ def _exclude(rt: Runtime, campaign: UUID, apply: Callable[[Connection, Campaign]
     with _editable(rt, campaign) as (conn, found):
         excluded = apply(conn, found)
         campaign_progress.skip(conn, campaign, excluded.sendable)
+        noted = {"excluded": excluded.rows}
+        audit_log.note(conn, "campaigns", found.audit_subject, "exclude", noted, found.account_id)
         if excluded.rows and found.state is CampaignState.QUOTED:
             campaign_moves.move(conn, rt.now(), found, CampaignState.STALE, "recipients were left out after its quote")
     return excluded.rows

@@ -12,7 +12,7 @@ from pipeline.rules.campaign_lifecycle import EDITABLE
 from pipeline.rules.numbers import phones
 from pipeline.rules.numbers.sandbox_numbers import SANDBOX_NUMBERS
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import campaign_progress, campaign_rows, campaigns
+from pipeline.store import audit_log, campaign_progress, campaign_rows, campaigns
 from pipeline.store.campaign_rows import LoadedRow
 from pipeline.transitions import campaign_moves
 from schema.campaign import Campaign, CampaignDefinition, CampaignProgress, GivenRow
@@ -116,6 +116,7 @@ def _store(
     digest = sha256((progress.digest or b"") + content).digest()
     skipped = sum(row.verdict is not None for row in new)
     campaign_progress.add_rows(conn, campaign.id, len(new), skipped, digest)
+    audit_log.note(conn, "campaigns", campaign.audit_subject, "load", {"rows": len(new)}, campaign.account_id)
     if campaign.state is CampaignState.QUOTED:
         campaign_moves.move(conn, rt.now(), campaign, CampaignState.STALE, "recipients were loaded after its quote")
 

@@ -154,7 +154,7 @@ def _create_tables() -> None:
         "campaigns_active",
         "campaigns",
         ["id"],
-        postgresql_where=sa.text("state IN ('checking', 'scheduled', 'running', 'paused', 'aborted')"),
+        postgresql_where=sa.text("state IN ('checking', 'scheduled', 'running', 'paused')"),
     )
     op.create_index(op.f("campaigns_account_id_id"), "campaigns", ["account_id", "id"])
     op.create_table(

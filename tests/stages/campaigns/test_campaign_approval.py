@@ -14,6 +14,8 @@ from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.campaigns.check_rows import start_check
 from pipeline.stages.campaigns.control import start
 from pipeline.stages.campaigns.create import change
+from pipeline.stages.campaigns.exclude import exclude_numbers
+from pipeline.stages.campaigns.load import load
 from schema.actor import Actor
 from schema.campaign import Campaign
 from schema.vocabulary import ActorKind
@@ -145,6 +147,23 @@ def test_above_an_amount_another_authenticated_actor_than_the_creator_approves(w
         assert approve(world.rt, made.id).approved_by == "api_key:7"
 
 
+def test_who_loaded_or_left_out_recipients_is_no_other_actor(world: World) -> None:
+    made = quoted(world)
+    set_four_eyes(world.rt, "acme", 799)
+    with acts_as(ActorKind.OS_USER, "ben"):
+        load(world.rt, made.id, rows_of("+2348012345678", "+2348012345679", "+2348012345670"))
+    with acts_as(ActorKind.OS_USER, "dora"):
+        exclude_numbers(world.rt, made.id, ["+2348012345670"])
+    with acts_as(ActorKind.OS_USER, "cleo"):
+        checked(world, made)
+
+    for name in ("ben", "dora"):
+        with acts_as(ActorKind.OS_USER, name), pytest.raises(Conflict, match=f"os_user:{name}, who has created it, "):
+            approve(world.rt, made.id)
+    with acts_as(ActorKind.OS_USER, "cleo"):
+        assert approve(world.rt, made.id).approved_by == "os_user:cleo"
+
+
 def test_who_changed_a_campaign_or_created_it_by_sudo_is_no_other_actor(world: World) -> None:
     made = quoted(world)
     set_four_eyes(world.rt, "acme", 799)
@@ -156,7 +175,7 @@ def test_who_changed_a_campaign_or_created_it_by_sudo_is_no_other_actor(world: W
         by_sudo = checked(world, draft(world, rows_of("+2348012345678", "+2348012345679"), "autumn"))
 
     for campaign, name in ((made, "ben"), (by_sudo, "dora")):
-        with acts_as(ActorKind.OS_USER, name), pytest.raises(Conflict, match=f"os_user:{name}, who has created or"):
+        with acts_as(ActorKind.OS_USER, name), pytest.raises(Conflict, match=f"os_user:{name}, who has created it, "):
             approve(world.rt, campaign.id)
         with acts_as(ActorKind.OS_USER, "cleo"):
             assert approve(world.rt, campaign.id).approved_by == "os_user:cleo"

@@ -51,7 +51,7 @@ def test_a_malformed_line_becomes_a_row_so_that_line_numbers_and_sums_agree(worl
         "x": "Input should be .*",
         1: "Input should be .*",
         "missing": "to: Field required",
-        "more": "colour: Extra inputs are not permitted",
+        "more": "colour: is not a known field",
         "nul": "to: must not hold control characters",
         "field": "merge.name: must not hold control characters",
     }

@@ -144,14 +144,18 @@ def _json_lines(rows: Iterator[list[object]]) -> Iterator[str]:
 @with_campaign
 @click.option("--json", "json_", is_flag=True, help="Print a JSON object a line.")
 def watch(name: str, account: str | None, json_: bool) -> int:
-    """Show how far the campaign NAME is, every second, until it has ended.
+    """Show how far the campaign NAME is, each second in which that changes, until it has ended.
 
     Exit codes: 0 it is finished; 1 there is none, or it ended otherwise; 130 interrupted: it goes on.
     """
     with opened() as rt:
         found = found_campaign(rt, name, account)
+        before = None
         for seen, rate in _looks(rt, found):
-            click.echo(_as_json(seen, rate) if json_ else _line(seen, rate))
+            shown = _as_json(seen, rate) if json_ else _line(seen, rate)
+            if shown != before:  # while it is paused, nothing changes for hours
+                click.echo(shown)
+            before = shown
     return 0 if seen.campaign.state is CampaignState.FINISHED else 1
 
 
@@ -164,7 +168,7 @@ def _looks(rt: Runtime, campaign: Campaign) -> Iterator[tuple[CampaignStanding, 
             done, since = before
             now = max(seen.handed_over - done, 0) / max(at - since, 0.001)
             rate = now if rate is None else (1 - _LATEST) * rate + _LATEST * now
-        yield seen, rate
+        yield seen, rate if seen.campaign.state is CampaignState.RUNNING else None
         if seen.has_ended:
             return
         before = seen.handed_over, at
