@@ -54,4 +54,4 @@ class Overloaded(PostroadError):
 
 
 class InsufficientFunds(PostroadError):
-    """The wallet or quota no longer covers the whole batch; its messages must be billed one by one."""
+    """Wallet or quota do not cover the whole batch, or what a campaign is to hold when it begins."""

@@ -149,3 +149,5 @@ class AccountBalance:
     #: minor units of its currency
     balance: int
     created_at: datetime
+    #: minor units that campaigns have reserved, and that are not part of the balance
+    reserved: int = 0

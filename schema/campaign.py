@@ -76,6 +76,8 @@ class CampaignDefinition(BaseModel):
     #: seconds to wait after the canary before its gates are checked
     canary_soak: Annotated[int, Field(strict=True, ge=0, le=7 * 86400)] = 300
     gates: Gates = Gates()
+    #: hold the money of the whole quote when it begins, not batch by batch
+    reserve: StrictBool = False
 
     @model_validator(mode="after")
     def _one_text(self) -> "CampaignDefinition":
@@ -123,6 +125,8 @@ class Campaign:
     canary: int | None
     canary_soak: int | None
     gates: Mapping[str, Any]
+    #: its whole quote is held when it begins
+    reserve: bool
     #: the content of a `Quote`; None: not checked yet
     quote: Mapping[str, Any] | None
     quoted_at: datetime | None

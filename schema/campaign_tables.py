@@ -64,6 +64,8 @@ campaigns = Table(
     Column("canary_soak", Integer),
     #: limits that pause it: {"min_sample", "failed", "undelivered", "opted_out": shares, "cost": minor units}
     Column("gates", JSONB, nullable=False, server_default=text("'{}'")),
+    #: its whole quote is held when it begins, not batch by batch
+    Column("reserve", Boolean, nullable=False, server_default=text("false")),
     #: the quote: the content of a `Quote`; null: not checked yet
     Column("quote", JSONB),
     instant("quoted_at"),

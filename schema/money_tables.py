@@ -71,6 +71,8 @@ ledger = Table(
     Column("from_book", Text, nullable=False),
     Column("to_book", Text, nullable=False),
     Column("batch_id", Uuid),
+    #: of what comes from or goes to the book `reserved`
+    Column("campaign_id", Uuid),
     Column("note", Text),
     instant("at", nullable=False, server_default=NOW),
     one_of("kind", LedgerEntry),
@@ -80,4 +82,20 @@ ledger = Table(
     CheckConstraint("from_book <> to_book", name="books"),
     Index("ledger_one_hold", "batch_id", "unit", unique=True, postgresql_where=text("kind = 'hold'")),
     Index("ledger_batch", "batch_id"),
+)
+
+#: what is set aside for a campaign that holds its whole quote, and for none of its batches yet; the row is deleted as
+#: the campaign ends
+campaign_reservations = Table(
+    "campaign_reservations",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    #: minor units
+    Column("amount", BigInteger, nullable=False),
+    #: segments of a month's quota, and the first day of that month
+    Column("quota", Integer, nullable=False),
+    Column("month", Date, nullable=False),
+    CheckConstraint("amount >= 0", name="amount"),
+    CheckConstraint("quota >= 0", name="quota"),
 )

@@ -216,6 +216,8 @@ class LedgerEntry(StrEnum):
     TOPUP = "topup"
     #: a month's quota was granted
     GRANT = "grant"
+    #: set aside for a campaign as a whole
+    RESERVE = "reserve"
     #: set aside for a batch
     HOLD = "hold"
     #: earned: a carrier took the message
@@ -231,7 +233,9 @@ class Book(StrEnum):
     OUTSIDE = "outside"
     #: what the customer may spend
     WALLET = "wallet"
-    #: what is set aside
+    #: what is set aside for campaigns, and for no batch yet
+    RESERVED = "reserved"
+    #: what is set aside for batches
     HELD = "held"
     #: what we earned
     EARNED = "earned"

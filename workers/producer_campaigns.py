@@ -10,7 +10,7 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from pipeline.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from pipeline.errors import AlreadyExists, Conflict, InsufficientFunds, InvalidInput, NotFound
 from pipeline.runtime import Runtime, acting
 from pipeline.stages import dead_letters
 from pipeline.stages.campaigns import control
@@ -74,7 +74,7 @@ def take_request(rt: Runtime, task: str, task_id: str, request: UUID, given: Any
         if count_wait(rt, request) < LONGEST_WAIT:
             raise TooEarly from None
         _reject(rt, request, UNKNOWN, str(error), given)
-    except (AlreadyExists, Conflict) as error:
+    except (AlreadyExists, Conflict, InsufficientFunds) as error:
         _reject(rt, request, CONFLICT, str(error), given)
     except InvalidInput as error:
         _reject(rt, request, INVALID, str(error), given)

@@ -177,6 +177,7 @@ def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tup
 
 _LISTING = """
 SELECT a.name, a.state, a.currency, coalesce(w.balance, 0) AS balance, coalesce(w.credit_limit, 0) AS credit_limit,
+       coalesce((SELECT sum(amount)::int8 FROM campaign_reservations WHERE account_id = a.id), 0) AS reserved,
        coalesce(q.granted - q.used, 0) AS quota_left, a.subscribes, a.created_at,
        (SELECT coalesce(json_object_agg(sender, s.state ORDER BY sender), '{}')
         FROM sender_ids AS s WHERE s.account_id = a.id) AS senders
@@ -187,7 +188,7 @@ ORDER BY a.name
 
 
 def listing(conn: Connection, month: date) -> list[dict[str, Any]]:
-    """Return each account with its balance, the remaining quota of the month, and its senders' states."""
+    """Return each account: its balance, what campaigns have reserved, the month's remaining quota, senders' states."""
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"month": month}).mappings()]
 
 
@@ -215,7 +216,8 @@ def approved_senders(conn: Connection, wanted: Iterable[int]) -> dict[int, list[
 
 
 _BALANCE = """
-SELECT coalesce((SELECT balance FROM wallets WHERE account_id = a.id), 0), created_at
+SELECT coalesce((SELECT balance FROM wallets WHERE account_id = a.id), 0), created_at,
+       coalesce((SELECT sum(amount)::int8 FROM campaign_reservations WHERE account_id = a.id), 0)
 FROM accounts AS a WHERE id = %(account)s
 """
 

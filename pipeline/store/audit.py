@@ -86,6 +86,25 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "I3 reserved",
+        "what each campaign has reserved and not drawn equals its ledger entries; none that has ended holds any",
+        """
+        WITH books AS (
+            SELECT account_id, campaign_id, unit = 'SEG' AS is_quota,
+                   coalesce(sum(amount) FILTER (WHERE to_book = 'reserved'), 0)
+                   - coalesce(sum(amount) FILTER (WHERE from_book = 'reserved'), 0) AS rest
+            FROM ledger WHERE 'reserved' IN (from_book, to_book) GROUP BY account_id, campaign_id, unit = 'SEG'
+        ), reserved AS (
+            SELECT account_id, campaign_id, false AS is_quota, amount AS rest FROM campaign_reservations
+            UNION ALL SELECT account_id, campaign_id, true, quota FROM campaign_reservations
+        )
+        SELECT (SELECT count(*) FROM books FULL JOIN reserved USING (account_id, campaign_id, is_quota)
+                WHERE coalesce(books.rest, 0) <> coalesce(reserved.rest, 0))
+             + (SELECT count(*) FROM campaign_reservations AS r JOIN campaigns AS c ON c.id = r.campaign_id
+                WHERE c.ended_at IS NOT NULL OR NOT c.reserve)
+        """,
+    ),
+    Invariant(
         "I3 messages",
         "held and captured amounts equal the costs of the messages, each counted once",
         """

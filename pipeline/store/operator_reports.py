@@ -113,10 +113,12 @@ FROM provider_attempts WHERE message_id >= %(since)s GROUP BY carrier, outcome O
 """
 _MONEY = """
 SELECT a.name AS account, l.unit,
+       coalesce(sum(amount) FILTER (WHERE to_book = 'reserved'), 0)
+           - coalesce(sum(amount) FILTER (WHERE from_book = 'reserved'), 0) AS reserved,
        coalesce(sum(amount) FILTER (WHERE to_book = 'held'), 0)
            - coalesce(sum(amount) FILTER (WHERE from_book = 'held'), 0) AS held,
        coalesce(sum(amount) FILTER (WHERE kind = 'capture'), 0) AS captured,
-       coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released,
+       coalesce(sum(amount) FILTER (WHERE kind = 'release' AND from_book = 'held'), 0) AS released,
        coalesce(sum(amount) FILTER (WHERE to_book = 'wallet'), 0)
            - coalesce(sum(amount) FILTER (WHERE from_book = 'wallet'), 0) AS balance
 FROM ledger AS l JOIN accounts AS a ON a.id = l.account_id GROUP BY a.name, l.unit ORDER BY a.name, l.unit
@@ -138,7 +140,7 @@ def by_carrier(conn: Connection, since: UUID) -> list[Row]:
 
 
 def money(conn: Connection) -> list[Row]:
-    """Return the amounts held, captured, released and left of each account, by unit."""
+    """Return the amounts reserved, held, captured, released and left of each account, by unit."""
     return _rows(conn, _MONEY, {})
 
 

@@ -5,7 +5,7 @@ units; quota is counted in segments, with the unit SEG.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -112,7 +112,14 @@ def hold_all(conn: Connection, holds: Sequence[Hold], at: datetime) -> None:
     for each in holds:
         amounts[each.account] += each.amount
         quotas[each.account, each.month] += each.quota
-    # wallets before quotas, as `release` locks them
+    debit(conn, amounts, quotas)
+
+
+def debit(conn: Connection, amounts: Mapping[int, int], quotas: Mapping[tuple[int, date], int]) -> None:
+    """Take money from wallets (by account) and segments from quotas (by account and month); InsufficientFunds.
+
+    The ledger's entries are the caller's. The rows stay locked until the commit, wallets before quotas as in `release`.
+    """
     for account, amount in sorted(amounts.items()):
         if amount and conn.exec_driver_sql(_DEBIT, {"account": account, "amount": amount}).rowcount == 0:
             raise InsufficientFunds("wallet")
@@ -157,14 +164,18 @@ def release(conn: Connection, moved: Sequence[Moved], at: datetime) -> None:
     if not moved:
         return
     _move(conn, LedgerEntry.RELEASE, (Book.HELD, Book.WALLET), _moves(moved), at)
-    params = {
-        "accounts": [each.account for each in moved],
-        "amounts": [each.amount for each in moved],
-        "months": [ids.month(each.message) for each in moved],
-        "quotas": [each.quota for each in moved],
-    }
+    credit(conn, [(each.account, ids.month(each.message), each.amount, each.quota) for each in moved])
+
+
+def credit(conn: Connection, given: Sequence[tuple[int, date, int, int]]) -> None:
+    """Give money and segments of quota back: (account, month of the quota, minor units, segments).
+
+    The ledger's entries are the caller's. The rows stay locked until the commit.
+    """
+    accounts, months, amounts, quotas = (list(column) for column in zip(*given, strict=True))
+    params = {"accounts": accounts, "amounts": amounts, "months": months, "quotas": quotas}
     conn.exec_driver_sql(_LOCK, params)
-    if any(each.quota for each in moved):
+    if any(quotas):
         conn.exec_driver_sql(_LOCK_QUOTAS, params)
         conn.exec_driver_sql(_UNUSE, params)
     conn.exec_driver_sql(_CREDIT, params)

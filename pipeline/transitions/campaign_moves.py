@@ -1,11 +1,16 @@
-"""State changes of campaigns, held to `rules/campaign_lifecycle`; at the end each row has an outcome."""
+"""State changes of campaigns, held to `rules/campaign_lifecycle`: money is reserved as one begins, released at its end.
+
+At the end each row has an outcome.
+"""
 
 from datetime import datetime
 
 from pipeline.errors import Conflict
 from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED
+from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Connection
-from pipeline.store import campaign_progress, campaigns
+from pipeline.store import campaign_progress, campaign_reservations, campaigns
+from pipeline.store.campaign_reservations import Reservation
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState
 
@@ -13,7 +18,8 @@ from schema.vocabulary import CampaignState
 def move(conn: Connection, now: datetime, campaign: Campaign, to: CampaignState, reason: str | None = None) -> None:
     """Change the state of a locked campaign; Conflict: its state does not allow it.
 
-    If it ends so, its rows that are neither sent nor skipped count as left out: fenced, or expired.
+    If it ends so, its rows that are neither sent nor skipped count as left out (fenced, or expired), and what it has
+    reserved and not used is released: the wallet is locked then, so call it last.
     """
     if to not in CAMPAIGN_MOVES[campaign.state]:
         raise Conflict(f"campaign {campaign.name!r} is {campaign.state}: it cannot become {to}")
@@ -22,3 +28,20 @@ def move(conn: Connection, now: datetime, campaign: Campaign, to: CampaignState,
         campaign_progress.lock(conn, campaign.id)
         campaign_progress.leave_out(conn, campaign.id)
     campaigns.move(conn, campaign.id, campaign.state, to, now, reason=reason, ends=ends)
+    if ends and campaign.reserve:
+        campaign_reservations.end(conn, campaign.id, now)
+
+
+def run(conn: Connection, now: datetime, campaign: Campaign, clock: datetime) -> None:
+    """Let a locked campaign run, its speed limit counting from now; call it last in the transaction.
+
+    If it is to hold its whole quote and does not yet, that is reserved; InsufficientFunds: wallet or quota do not
+    cover it. `clock`: `now` by the database's clock.
+    """
+    move(conn, now, campaign, CampaignState.RUNNING)
+    campaign_progress.pace_from(conn, campaign.id, clock)
+    if campaign.reserve and campaign.quote and campaign_reservations.of(conn, campaign.id) is None:
+        total = Quote.from_json(campaign.quote).total
+        month = clock.date().replace(day=1)
+        reserved = Reservation(campaign.id, campaign.account_id, total.amount, total.quota, month)
+        campaign_reservations.reserve(conn, reserved, now)

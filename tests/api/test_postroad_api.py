@@ -118,7 +118,8 @@ def test_a_message_is_answered_with_a_result_for_each_recipient(ask: Ask, world:
         "test": False,
     }
     assert world.balance() == 1_000_000 - 1200
-    assert ask("GET", "/balance").json == {"balance": {"amount": "9988.00", "currency": "NGN"}}
+    sums = {"balance": "9988.00", "reserved": "0.00"}
+    assert ask("GET", "/balance").json == {name: {"amount": sum_, "currency": "NGN"} for name, sum_ in sums.items()}
     report = ask("GET", f"/requests/{sent.json['request_id']}").json
     assert (report["recipients"], report["accepted"], report["class"]) == (4, 2, "transactional")
     assert (report["statuses"]["queued"], sum(report["statuses"].values())) == (2, 2)

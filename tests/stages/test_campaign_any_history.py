@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from pipeline.dialects.registry import capacities
 from pipeline.errors import Conflict
+from pipeline.rules.money.quotes import Quote, Tally
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.admin.audit import audit
@@ -51,13 +52,18 @@ class _CampaignHistory(RuleBasedStateMachine):
         self.ended: dict[int, Any] = {}
 
     @initialize(
-        canary=st.sampled_from([None, 3]), failed=st.sampled_from([None, 0.5]), cost=st.sampled_from([None, 3600])
+        canary=st.sampled_from([None, 3]),
+        failed=st.sampled_from([None, 0.5]),
+        cost=st.sampled_from([None, 3600]),
+        reserve=st.booleans(),
     )
-    def launch(self, canary: int | None, failed: float | None, cost: int | None) -> None:
+    def launch(self, canary: int | None, failed: float | None, cost: int | None, reserve: bool) -> None:
         self.world.add_carrier("broken", {"refuse:21": 1}, route="33")
         phones = [*numbers(ROWS // 2), *numbers(ROWS // 2, "+336")]
         gates = {"failed": failed, "min_sample": 2}
+        quote = Quote(total=Tally(ROWS, ROWS, ROWS * 400)).to_json()
         limits: dict[str, Any] = {"canary": canary, "canary_soak": 0, "gates": gates, "max_cost": cost}
+        limits |= {"reserve": reserve, "quote": quote}
         self.campaign = Launched(self.world, phones, CampaignState.APPROVED, **limits)
         control.start(self.rt, self.campaign.id)
 

@@ -35,6 +35,7 @@ def campaign(found: Campaign, progress: Json | None = None) -> Json:
         "canary": found.canary,
         "canary_soak": found.canary_soak,
         "gates": dict(found.gates),
+        "reserve": found.reserve,
         "quote_until": instant_or_none(found.quote_until),
         "max_cost": None if found.max_cost is None else cost(found.max_cost, found.currency),
         "created_by": found.created_by,
@@ -47,8 +48,11 @@ def campaign(found: Campaign, progress: Json | None = None) -> Json:
     }
 
 
-def progress(found: CampaignProgress, waiting: Mapping[str, int], currency: str) -> Json:
-    """Return the progress of a campaign; `waiting`: its messages that no carrier has yet, by what they wait for."""
+def progress(found: CampaignProgress, waiting: Mapping[str, int], reserved: int | None, currency: str) -> Json:
+    """Return the progress of a campaign; `waiting`: its messages that no carrier has yet, by what they wait for.
+
+    `reserved`: minor units that it holds and no message of it does; None: it reserves nothing.
+    """
     return {
         "recipients": found.rows,
         "pending": found.pending,
@@ -57,6 +61,7 @@ def progress(found: CampaignProgress, waiting: Mapping[str, int], currency: str)
         "left_out": found.left_out,
         "segments": found.segments,
         "cost": cost(found.amount, currency),
+        "reserved": None if reserved is None else cost(reserved, currency),
         "waiting": dict(waiting),
     }
 

@@ -49,7 +49,8 @@ def _control_paths() -> Json:
     scope, refused = key_settings.WRITE_CAMPAIGNS, (404, 409)
 
     def move(name: str, words: str, asks: str | None = None) -> Json:
-        found = operation(f"{name}Campaign", words, 200, "Campaign", asks=asks, scope=scope, more=refused)
+        unpaid = () if asks else (402,)
+        found = operation(f"{name}Campaign", words, 200, "Campaign", asks=asks, scope=scope, more=(*unpaid, *refused))
         return of(post=_optional(found) if asks else found)
 
     limits = operation(
@@ -188,6 +189,7 @@ def _requested() -> dict[str, Json]:
             "class": CLASS | {"default": str(MessageClass.BULK)},
             "canary_soak": {"type": "integer", "minimum": 0, "maximum": 7 * 86400},
             "gates": closed(gates, gates),
+            "reserve": FLAG | {"description": "Hold the money of the whole quote when it begins."},
         }
     )
     exclusion: Json = {
@@ -229,7 +231,7 @@ def _responded() -> dict[str, Json]:
     return {
         "Campaign": _campaign(),
         "CampaignPage": page("Campaign"),
-        "Progress": closed(counts | {"cost": ref("Money"), "waiting": waiting}),
+        "Progress": closed(counts | {"cost": ref("Money"), "reserved": or_null("Money"), "waiting": waiting}),
         "LoadResult": closed(loaded),
         "ExclusionResult": closed({"left_out": WHOLE, "invalid_numbers": WHOLE}),
         "Preview": _preview(),
@@ -255,6 +257,7 @@ def _campaign() -> Json:
         **_PACE,
         "canary_soak": WHOLE_OR_NULL,
         "gates": {"type": "object"},
+        "reserve": FLAG,
         "quote_until": TIME_OR_NULL,
         "max_cost": or_null("Money"),
         "created_by": TEXT,

@@ -74,7 +74,7 @@ def responded() -> dict[str, Json]:
         "code": CODE,
         "errors": {"type": "array", "minItems": 1, "maxItems": errors.MOST, "items": ref("Fault")},
     }
-    balance = closed({"balance": ref("Money")})
+    balance = closed({"balance": ref("Money"), "reserved": ref("Money")})
     return {
         "Problem": closed(problem),
         "Fault": fault,

@@ -209,4 +209,4 @@ def template(text: ShownTemplate) -> Json:
 
 def balance(found: AccountBalance, currency: str) -> ApiResponse:
     """Return the response to `GET /v1/balance`."""
-    return reply(200, {"balance": cost(found.balance, currency)})
+    return reply(200, {"balance": cost(found.balance, currency), "reserved": cost(found.reserved, currency)})

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any
 
 from pipeline.rules.money.price_lists import Price
 from schema.campaign import Campaign, CampaignProgress
@@ -10,7 +11,7 @@ from schema.campaign import Campaign, CampaignProgress
 
 def bind(campaign: Campaign, progress: CampaignProgress, prices: Iterable[Price]) -> bytes:
     """Return the hash of all that a quote was made of; `prices`: those in force for the campaign's account."""
-    content = {
+    content: dict[str, Any] = {
         "account": campaign.account,
         "sender": campaign.sender,
         "class": campaign.message_class,
@@ -32,4 +33,6 @@ def bind(campaign: Campaign, progress: CampaignProgress, prices: Iterable[Price]
         "digest": progress.digest and progress.digest.hex(),
         "prices": sorted((price.destination, price.per_segment, price.own) for price in prices),
     }
+    if campaign.reserve:  # else as it was before there was a choice
+        content["reserve"] = True
     return sha256(json.dumps(content, sort_keys=True).encode()).digest()

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline.errors import InsufficientFunds
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, campaign_backlog, campaign_progress, campaigns
 from pipeline.transitions import campaign_moves
 from schema.campaign import Campaign
-from schema.vocabulary import CampaignState
+from schema.vocabulary import CampaignState, Code
 
 #: campaigns one call looks at; the others are looked at by the next, the longest unattended first
 PORTION = 200
@@ -39,12 +40,22 @@ def advance(rt: Runtime) -> DueCampaigns:
         found = campaigns.due(conn, now, before, PORTION)
     for each in found:
         if each.is_due or each.is_over or (each.has_outcomes and each.state is CampaignState.RUNNING):
-            _move(rt, each.id)
+            _advance(rt, each.id)
     states = {each.id: each.state for each in found}
     with rt.begin() as conn:
         hinted = sorted(campaign_progress.hint(conn, states, before, now))
     checked = [each for each in hinted if states[each] is CampaignState.CHECKING]
     return DueCampaigns(checked, [each for each in hinted if states[each] is not CampaignState.CHECKING])
+
+
+def _advance(rt: Runtime, campaign: UUID) -> None:
+    try:
+        _move(rt, campaign)
+    except InsufficientFunds:  # for what it reserves as it begins
+        with rt.begin() as conn:
+            found = campaigns.lock(conn, campaign)
+            if found and found.state is CampaignState.SCHEDULED:
+                campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, str(Code.INSUFFICIENT_FUNDS))
 
 
 def _move(rt: Runtime, campaign: UUID) -> None:
@@ -54,11 +65,10 @@ def _move(rt: Runtime, campaign: UUID) -> None:
             return
         now = rt.common_time(batches.clock(conn))
         to = _next_state(conn, found, now)
-        if to is None:
-            return
-        campaign_moves.move(conn, rt.now(), found, to)
         if to is CampaignState.RUNNING:
-            campaign_progress.pace_from(conn, campaign, now)
+            campaign_moves.run(conn, rt.now(), found, now)
+        elif to is not None:
+            campaign_moves.move(conn, rt.now(), found, to)
 
 
 def _next_state(conn: Connection, campaign: Campaign, now: datetime) -> CampaignState | None:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.errors import Conflict, NotFound, require
+from pipeline.errors import Conflict, InsufficientFunds, NotFound, require
 from pipeline.rules.campaigns.operations import refusal
+from pipeline.rules.money import currencies
 from pipeline.rules.numbers.calling_codes import TWO_DIGITS
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, campaign_expansion, campaign_progress, campaigns, held_batches
@@ -29,16 +30,16 @@ _REASON = 200
 def start(rt: Runtime, campaign: UUID) -> CampaignState:
     """Start an approved campaign; return its state: scheduled, if its send time is ahead, or running.
 
-    NotFound; Conflict: it is not approved, its quote is too old or made of what has changed since (it becomes stale, to
-    be checked again), or its validity has ended.
+    If it is to hold its whole quote, it does so once it runs. NotFound; Conflict: it is not approved, its quote is too
+    old or made of what has changed since (it becomes stale, to be checked again), or its validity has ended;
+    InsufficientFunds: what it is to hold is more than the account may spend.
     """
     _draw_canary(rt, campaign)
     with _locked(rt, campaign, "start") as (conn, found):
         now = rt.common_time(batches.clock(conn))
         outdated = campaign_quotes.why_outdated(conn, found, now)
         to = CampaignState.STALE if outdated else _waits_or_runs(found, now)
-        campaign_moves.move(conn, rt.now(), found, to, outdated)
-        campaign_progress.pace_from(conn, campaign, now)
+        _move(rt, conn, found, to, now, outdated)
     if outdated:  # committed: it is stale
         raise Conflict(f"campaign {found.name!r}: {outdated}: check and approve it again")
     return to
@@ -59,15 +60,14 @@ def resume(rt: Runtime, campaign: UUID) -> CampaignState:
     """Let a paused campaign go on where it was; return its state: scheduled or running.
 
     If a gate had paused it, gates look at later messages only. NotFound; Conflict: it is not paused, or its validity
-    has ended.
+    has ended; InsufficientFunds: as of `start`, if it has never run.
     """
     with _locked(rt, campaign, "resume") as (conn, found):
         now = rt.common_time(batches.clock(conn))
         to = _waits_or_runs(found, now)
-        campaign_moves.move(conn, rt.now(), found, to)
-        campaign_progress.pace_from(conn, campaign, now)
         if (found.reason or "").startswith(_GATED):
             campaign_progress.gates_from(conn, campaign, now)
+        _move(rt, conn, found, to, now)
     return to
 
 
@@ -121,6 +121,21 @@ def _waits_or_runs(campaign: Campaign, now: datetime) -> CampaignState:
     if campaign.valid_until and campaign.valid_until <= now:
         raise Conflict(f"the validity of campaign {campaign.name!r} has ended: it can only be aborted")
     return CampaignState.SCHEDULED if campaign.send_at and campaign.send_at > now else CampaignState.RUNNING
+
+
+def _move(
+    rt: Runtime, conn: Connection, campaign: Campaign, to: CampaignState, clock: datetime, reason: str | None = None
+) -> None:
+    """Schedule a locked campaign, let it run, or let its quote be stale; InsufficientFunds."""
+    if to is not CampaignState.RUNNING:
+        campaign_moves.move(conn, rt.now(), campaign, to, reason)
+        return
+    try:
+        campaign_moves.run(conn, rt.now(), campaign, clock)
+    except InsufficientFunds:
+        held = currencies.spell(campaign.max_cost or 0, campaign.currency)
+        words = f"campaign {campaign.name!r} is to hold {held} and its quota of segments when it begins"
+        raise InsufficientFunds(f"{words}, which wallet and quota do not cover: top up, then repeat it") from None
 
 
 def _hold_batches(rt: Runtime, campaign: UUID) -> None:

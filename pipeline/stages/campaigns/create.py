@@ -103,6 +103,7 @@ def _columns(
         "canary": definition.canary,
         "canary_soak": definition.canary_soak,
         "gates": definition.gates.model_dump(exclude_none=True),
+        "reserve": definition.reserve,
     }
 
 
@@ -160,6 +161,7 @@ def _defined(campaign: Campaign, changes: Mapping[str, Any]) -> dict[str, Any]:
         "canary": campaign.canary,
         "canary_soak": campaign.canary_soak or 0,
         "gates": dict(campaign.gates),
+        "reserve": campaign.reserve,
     }
 
 

@@ -25,10 +25,12 @@ from pipeline.store import (
     campaign_expansion,
     campaign_outcomes,
     campaign_progress,
+    campaign_reservations,
     campaigns,
     wallet_ledger,
 )
 from pipeline.store.campaign_progress import ExpandedRows
+from pipeline.store.campaign_reservations import Reservation
 from pipeline.transitions import campaign_moves, new_batches, new_requests, priced_batches
 from pipeline.transitions.priced_batches import PricedBatches
 from schema.campaign import Campaign, CampaignProgress, CampaignRow, as_order
@@ -196,7 +198,10 @@ def _commit(
             admission = within(admission, hours, rt.common_time(clock))
         if locks and admission:
             wallet_ledger.funds(conn, campaign.account_id, ids.month(admission.first), lock=True)
-        admission, found = _price(rt, conn, clock, admission, capacities) if admission else (None, _NO_BATCHES)
+        reserved = campaign_reservations.of(conn, id_) if campaign.reserve else None
+        found = _NO_BATCHES
+        if admission:
+            admission, found = _price(rt, conn, clock, admission, capacities, reserved)
         added = _added(portion, campaign, progress, found, rt.common_time(clock))
         if campaign.max_cost is not None and progress.amount + added.amount > campaign.max_cost:
             raise _QuoteExceeded
@@ -204,6 +209,7 @@ def _commit(
         if admission:
             _write_rows(conn, portion, admission)
         campaign_progress.add(conn, id_, added, clock)
+        holds = campaign_reservations.draw(conn, reserved, holds, now) if reserved else holds
         wallet_ledger.hold_all(conn, holds, now)
     return ExpansionResult(hints, True)
 
@@ -214,11 +220,17 @@ def _cursor(progress: CampaignProgress) -> tuple[int, int, int]:
 
 
 def _price(
-    rt: Runtime, conn: Connection, clock: datetime, admission: Admission, capacities: Mapping[str, Capacity]
+    rt: Runtime,
+    conn: Connection,
+    clock: datetime,
+    admission: Admission,
+    capacities: Mapping[str, Capacity],
+    reserved: Reservation | None,
 ) -> tuple[Admission, PricedBatches]:
     """Return the batches of an order's recipients that have a price, and its admission with refusals of the others."""
+    quotas = {(reserved.account_id, reserved.month): reserved.quota} if reserved else {}
     loads = list(pack([admission], rt.new_ids(), clock, rt.settings.batch_size))
-    found = priced_batches.price(conn, rt.common_time(clock), loads, capacities)
+    found = priced_batches.price(conn, rt.common_time(clock), loads, capacities, quotas)
     unpriced = {
         draft.index: Refusal(paid.refusal, "its destination has no price", f"recipients[{draft.index}].to", draft.index)
         for load, charges in found.priced
@@ -229,7 +241,7 @@ def _price(
         return admission, found
     drafts = [draft for draft in admission.drafts if draft.index not in unpriced]
     rest = replace(admission, drafts=drafts, refusals=[*admission.refusals, *unpriced.values()])
-    return _price(rt, conn, clock, rest, capacities)
+    return _price(rt, conn, clock, rest, capacities, reserved)
 
 
 def _added(

@@ -9,7 +9,7 @@ from uuid import UUID
 from pipeline.errors import NotFound
 from pipeline.rules.campaign_lifecycle import ENDED
 from pipeline.runtime import Runtime
-from pipeline.store import campaign_backlog, campaign_progress, campaign_results, campaigns
+from pipeline.store import campaign_backlog, campaign_progress, campaign_reservations, campaign_results, campaigns
 from pipeline.store.campaign_results import MessageRow
 from schema.campaign import Campaign, CampaignProgress
 from schema.value_class import value_class
@@ -97,6 +97,8 @@ class CampaignStanding:
     outcomes: Mapping[RowOutcome, int]
     #: messages that wait for their send time or another round, are queued, are with a worker, or are held
     waiting: Mapping[str, int]
+    #: minor units that it has reserved and no message of it holds; None: it reserves nothing
+    reserved: int | None
 
     @property
     def handed_over(self) -> int:
@@ -117,6 +119,7 @@ def standing(rt: Runtime, campaign: UUID) -> CampaignStanding:
             raise NotFound(f"there is no campaign {str(campaign)!r}")
         progress = campaign_progress.of(conn, campaign)
         backlog = campaign_backlog.by_status(conn, campaign)
+        reserved = campaign_reservations.of(conn, campaign)
     waiting: dict[str, int] = {}
     for (status, is_held), messages in backlog.items():
         name = "held" if is_held else str(status)
@@ -129,4 +132,4 @@ def standing(rt: Runtime, campaign: UUID) -> CampaignStanding:
     }
     if progress.left_out:
         outcomes[left_out] = progress.left_out
-    return CampaignStanding(found, progress, outcomes, waiting)
+    return CampaignStanding(found, progress, outcomes, waiting, reserved.amount if reserved else None)

@@ -32,6 +32,7 @@ from workers.cli.terminal.table_layout import as_json
 @click.option("--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent.")
 @click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first.")
 @click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary.")
+@click.option("--reserve/--no-reserve", default=None, help="Hold the money of the whole quote when it begins.")
 @JSON
 def change(name: str, account: str | None, fields: tuple[tuple[str, str], ...], json_: bool, **given: Any) -> None:
     """Change the definition of the campaign NAME, until it is started; what is not given stays.

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from pipeline.stages.campaigns.counts import campaign_counts
-from pipeline.stages.campaigns.find import progress as progress_of
 from pipeline.stages.campaigns.list_campaigns import list_campaigns
 from pipeline.stages.campaigns.read_quote import spell
+from pipeline.stages.campaigns.results import standing
 from pipeline.stages.campaigns.unsent_rows import unsent_rows
 from schema.campaign import Campaign, CampaignProgress
 from workers.cli.terminal.campaign_counts import counts_lines, minutes_lines
@@ -48,11 +48,13 @@ def status(name: str, account: str | None, json_: bool) -> None:
     """Show the campaign NAME: its definition, its state, its rows, its messages by country, carrier and minute."""
     with opened() as rt:
         found = found_campaign(rt, name, account)
-        counts, messages = progress_of(rt, found.id), campaign_counts(rt, found.id)
+        seen, messages = standing(rt, found.id), campaign_counts(rt, found.id)
+    counts = seen.progress
     if json_:
-        click.echo(as_json({**_as_json(found), "counts": _counts(counts), "messages": messages}))
+        shown = {**_as_json(found), "reserved": seen.reserved, "counts": _counts(counts), "messages": messages}
+        click.echo(as_json(shown))
         return
-    click.echo(_definition(found, counts.amount))
+    click.echo(_definition(found, counts.amount, seen.reserved))
     click.echo("\n" + table(["rows", "count"], [(word, getattr(counts, word)) for word in _SHOWN_COUNTS]))
     if messages.countries:
         click.echo("\n" + counts_lines(messages))
@@ -94,7 +96,7 @@ def _counts(counts: CampaignProgress) -> dict[str, int]:
     return {word: getattr(counts, word) for word in words}
 
 
-def _definition(campaign: Campaign, amount: int) -> str:
+def _definition(campaign: Campaign, amount: int, rest: int | None) -> str:
     return pairs(
         {
             "campaign": f"{campaign.name} ({campaign.id})",
@@ -115,8 +117,10 @@ def _definition(campaign: Campaign, amount: int) -> str:
             "local hours": campaign.local_hours,
             "canary": f"{campaign.canary:,}, then {campaign.canary_soak} s" if campaign.canary else None,
             "gates": [f"{name} {value}" for name, value in campaign.gates.items()],
+            "money": "held as a whole when it begins" if campaign.reserve else None,
             "costs at most": spell(campaign.max_cost, campaign) if campaign.max_cost is not None else None,
             "costs so far": spell(amount, campaign) if campaign.started_at else None,
+            "still reserved": spell(rest, campaign) if rest is not None else None,
             "created": f"{campaign.created_at:%Y-%m-%d %H:%M:%S}Z by {campaign.created_by}",
             "approved": f"{campaign.approved_at:%Y-%m-%d %H:%M:%S}Z by {campaign.approved_by}"
             if campaign.approved_at

@@ -81,6 +81,7 @@ _LIMITS: tuple[Decorator[Any], ...] = (
     ),
     click.option("--max-undelivered", type=click.FloatRange(0, 1, min_open=True), help="The same of undelivered ones."),
     click.option("--max-opted-out", type=click.FloatRange(0, 1, min_open=True), help="The same of opt-outs."),
+    click.option("--reserve", is_flag=True, help="Hold the money of the whole quote when it begins."),
     click.option("--min-sample", type=click.IntRange(1), help="Messages before a share counts; 50 if not given."),
 )
 

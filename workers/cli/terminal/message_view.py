@@ -191,10 +191,8 @@ def overview_of(found: Overview) -> str:
     carriers = [(row["carrier"], row["outcome"], row["attempts"], row["failovers"]) for row in found.carriers]
     waiting = [(row["status"], row["batches"], row["messages"], row["oldest"]) for row in found.waiting]
     held = [(_HOLDS[HoldReason(row["held"])], row["name"], row["batches"], row["messages"]) for row in found.held]
-    money = [
-        (row["account"], row["unit"], *(int(row[word]) for word in ("held", "captured", "released", "balance")))
-        for row in found.money
-    ]
+    sums = ("reserved", "held", "captured", "released", "balance")
+    money = [(row["account"], row["unit"], *(int(row[word]) for word in sums)) for row in found.money]
     parts = [
         "messages\n" + table(["status", "messages", "parts"], statuses) if statuses else "no messages",
         "carriers\n" + table(["carrier", "outcome", "attempts", "as failover"], carriers) if carriers else "",
@@ -202,7 +200,7 @@ def overview_of(found: Overview) -> str:
         "waiting\n" + table(["batches that are", "batches", "messages", "oldest due"], waiting) if waiting else "",
         "of these are held\n" + table(["because", "of", "batches", "messages"], held) if held else "",
         "money (minor units; SEG: parts of quota)\n"
-        + table(["account", "unit", "held", "captured", "released", "left"], money)
+        + table(["account", "unit", "reserved", "held", "captured", "released", "left"], money)
         if money
         else "",
     ]

@@ -8,7 +8,7 @@ from functools import wraps
 
 from pipeline.dialects.contract import RequestContext
 from pipeline.dialects.postroad.errors import refuse
-from pipeline.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from pipeline.errors import AlreadyExists, Conflict, InsufficientFunds, InvalidInput, NotFound
 from pipeline.stages.campaigns import find
 from schema.api import ApiResponse
 from schema.campaign import Campaign
@@ -22,6 +22,7 @@ _CODES: dict[type[Exception], Code] = {
     Conflict: Code.CONFLICT,
     AlreadyExists: Code.CONFLICT,
     InvalidInput: Code.INVALID_FIELD,
+    InsufficientFunds: Code.INSUFFICIENT_FUNDS,
 }
 
 
@@ -32,7 +33,7 @@ def refusing(operation: Operation) -> Operation:
     async def answer(context: RequestContext) -> ApiResponse:
         try:
             return await operation(context)
-        except (NotFound, Conflict, AlreadyExists, InvalidInput) as error:
+        except tuple(_CODES) as error:
             return refuse(context.call, [Refusal(_CODES[type(error)], str(error))])
 
     return answer

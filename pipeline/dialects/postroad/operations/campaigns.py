@@ -45,7 +45,7 @@ async def get(context: RequestContext) -> ApiResponse:
     """Answer `GET /v1/campaigns/{id}`: the campaign with its progress, or 404."""
     found = await find_campaign(context)
     standing = await context.submission.run(results.standing, found.id)
-    progress = campaign_responses.progress(standing.progress, standing.waiting, found.currency)
+    progress = campaign_responses.progress(standing.progress, standing.waiting, standing.reserved, found.currency)
     return reply(200, campaign_responses.campaign(standing.campaign, progress))
 
 

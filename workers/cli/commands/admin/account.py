@@ -38,7 +38,7 @@ def create(name: str, currency: str, credit_limit: int, senders: tuple[str, ...]
 @account.command("list")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(json_: bool) -> None:
-    """List accounts with balance, this month's remaining quota, and senders."""
+    """List accounts with balance, what campaigns have reserved, this month's remaining quota, and senders."""
     with opened() as rt:
         rows = list_accounts(rt)
     if json_:
@@ -51,12 +51,13 @@ def list_(json_: bool) -> None:
             row["currency"],
             row["balance"],
             row["credit_limit"],
+            row["reserved"],
             row["quota_left"],
             [word if state == SenderState.APPROVED else f"{word} ({state})" for word, state in row["senders"].items()],
         )
         for row in rows
     ]
-    click.echo(table(["account", "state", "currency", "balance", "credit", "quota left", "senders"], cells))
+    click.echo(table(["account", "state", "currency", "balance", "credit", "reserved", "quota left", "senders"], cells))
 
 
 @account.command()
