@@ -71,7 +71,21 @@ class ShownTemplate:
     name: str
     body: str
     syntax: Syntax
+    #: of its present text
+    version: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTemplateVersion:
+    """A text that a template has had, or has."""
+
+    version: int
+    body: str
+    syntax: Syntax
+    made_at: datetime
+    #: actor: `api_key:7`; None: of before versions were kept
+    made_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,9 @@ class ShownRequest:
     send_at: datetime | None
     valid_until: datetime | None
     created_at: datetime
+    #: the template that its text is of, and that text's version; None: it had a text of its own
+    template_id: UUID | None = None
+    template_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,8 @@ class Campaign:
     #: its text, with merge fields
     body: str
     template: str | None
+    #: the version of its template that its text is
+    template_version: int | None
     merge: Mapping[str, str]
     country: str | None
     send_at: datetime | None

@@ -41,6 +41,8 @@ campaigns = Table(
     Column("body", Text, nullable=False),
     #: slug of its template; null: it has a text of its own
     Column("template", Text),
+    #: the version of the template that its text is
+    Column("template_version", Integer),
     #: merge fields of all rows
     Column("merge", JSONB, nullable=False, server_default=text("'{}'")),
     #: ISO 3166-1 alpha-2 of numbers without a plus

@@ -87,6 +87,8 @@ class Admission:
     skips_opt_outs: bool = False
     #: the campaign that its recipients are rows of
     campaign: UUID | None = None
+    #: id of the template that its text is of, and that text's version; None: it has a text of its own
+    template: tuple[UUID, int] | None = None
 
     @property
     def dialect(self) -> str | None:

@@ -120,8 +120,24 @@ templates = Table(
     Column("name", Text),
     Column("body", Text, nullable=False),
     Column("syntax", Text, nullable=False, server_default=Syntax.MERGE),
+    #: of its present text: 1, 2, …
+    Column("version", Integer, nullable=False, server_default=text("1")),
     _instant("created_at", nullable=False, server_default=_NOW),
     UniqueConstraint("account_id", "slug"),
+    _one_of("syntax", Syntax),
+)
+
+#: each text that a template has had, the present one too; never changed, and deleted with the template
+template_versions = Table(
+    "template_versions",
+    metadata,
+    Column("template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("syntax", Text, nullable=False),
+    _instant("made_at", nullable=False, server_default=_NOW),
+    #: actor: kind and name; null: of before versions were kept
+    Column("made_by", Text),
     _one_of("syntax", Syntax),
 )
 
@@ -148,6 +164,9 @@ requests = Table(
     Column("refusals", JSONB, nullable=False),
     #: the account declares that its own opt-outs do not apply
     Column("skips_opt_outs", Boolean, nullable=False, server_default=text("false")),
+    #: the template that its text is of, and that text's version; null: it had a text of its own
+    Column("template_id", Uuid),
+    Column("template_version", Integer),
     #: SHA-256 of the order's content
     Column("fingerprint", LargeBinary),
     _instant("send_at"),

@@ -16,7 +16,7 @@ from pipeline.rules.routing.routes import TEST_CARRIER, RouteQuery, RouteTable
 from pipeline.rules.text import segments, templates
 from pipeline.runtime import Runtime
 from pipeline.store import accounts, batches, routing_snapshot
-from pipeline.store.accounts import Account
+from pipeline.store.accounts import Account, TemplateText
 from pipeline.store.consent import opt_outs
 from pipeline.store.routing_snapshot import RouteChoice
 from schema.message import Admission, Draft, Refusal
@@ -38,7 +38,7 @@ class _Known:
     choices: dict[int, RouteChoice]
     #: account → id of the stored routing snapshot of its choice
     kept: dict[int, int]
-    texts: dict[tuple[int, str], str]
+    texts: dict[tuple[int, str], TemplateText]
     #: whether the orders came through a vendor's API
     by_api: bool
     #: the database's time, where one of the accounts has quiet hours
@@ -95,7 +95,8 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
     if account is None:
         fault = Refusal(Code.ACCOUNT_UNKNOWN, f"there is no account {order.account!r}", "account")
         return _refused(rt, request, [fault], order, by_api=known.by_api)
-    text = order.body if order.body is not None else known.texts.get((account.id, order.template or ""))
+    template = known.texts.get((account.id, order.template or ""))
+    text = order.body if order.body is not None or template is None else template.body
     faults = [*_faults_of_account(account, order), *_faults_of_window(rt, order, now)]
     if text is None:
         faults.append(Refusal(Code.TEMPLATE_UNKNOWN, f"the account has no template {order.template!r}", "template"))
@@ -117,6 +118,7 @@ def _judge(rt: Runtime, request: UUID, order: Order, known: _Known, now: datetim
         send_at=order.send_at,
         valid_until=order.valid_until,
         skips_opt_outs=order.skip_opt_outs,
+        template=(template.id, template.version) if template else None,
         snapshot=None if order.test else known.kept[account.id],
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.errors import NotFound
 from pipeline.rules.consent.send_permission import SendPermission
+from pipeline.store import template_versions
 from pipeline.store.consent import send_permission
 from schema.api_views import AccountBalance
 from schema.vocabulary import AccountState, SenderState
@@ -145,33 +146,44 @@ def set_sender(
 
 _TEMPLATE = """
 INSERT INTO templates (account_id, slug, body) VALUES (%(account)s, %(slug)s, %(body)s)
-ON CONFLICT (account_id, slug) DO UPDATE SET body = excluded.body, syntax = excluded.syntax
-RETURNING id
+ON CONFLICT (account_id, slug) DO UPDATE SET body = excluded.body, syntax = excluded.syntax,
+    version = templates.version + ((templates.body, templates.syntax) <> (excluded.body, excluded.syntax))::int
+RETURNING id, version
 """
 
 
-def set_template(conn: Connection, account: int, slug: str, body: str) -> UUID:
-    """Create a template or replace its body; return its id."""
-    id_: UUID = conn.exec_driver_sql(_TEMPLATE, {"account": account, "slug": slug, "body": body}).scalar_one()
-    return id_
+def set_template(conn: Connection, account: int, slug: str, body: str, by: str) -> tuple[UUID, int]:
+    """Create a template or replace its body; return its id and the version of its text. `by`: the actor."""
+    row = conn.exec_driver_sql(_TEMPLATE, {"account": account, "slug": slug, "body": body}).one()
+    template_versions.keep(conn, row.id, by)
+    return row.id, row.version
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """The present text of a template."""
+
+    id: UUID
+    version: int
+    body: str
 
 
 _TEMPLATES = """
-SELECT account_id, slug, id::text, body FROM templates
+SELECT account_id, slug, id, version, body FROM templates
 WHERE syntax = 'merge'
   AND ((account_id, slug) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[]))
        OR (account_id, id::text) IN (SELECT * FROM unnest(%(accounts)s::int4[], %(words)s::text[])))
 """
 
 
-def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:
-    """Return the bodies of the (account, slug or id) pairs that exist and whose merge fields are written `${name}`."""
+def templates(conn: Connection, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], TemplateText]:
+    """Return the texts of the (account, slug or id) pairs that exist and whose merge fields are written `${name}`."""
     if not wanted:
         return {}
     params = {"accounts": [account for account, _ in wanted], "words": [word for _, word in wanted]}
     texts = {}
-    for account, slug, id_, body in conn.exec_driver_sql(_TEMPLATES, params):
-        texts[account, slug] = texts[account, id_] = body
+    for account, slug, id_, version, body in conn.exec_driver_sql(_TEMPLATES, params):
+        texts[account, slug] = texts[account, str(id_)] = TemplateText(id_, version, body)
     return texts
 
 
@@ -192,7 +204,9 @@ def listing(conn: Connection, month: date) -> list[dict[str, Any]]:
     return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"month": month}).mappings()]
 
 
-_LIST_TEMPLATES = "SELECT id, slug, body, created_at FROM templates WHERE account_id = %(account)s ORDER BY slug"
+_LIST_TEMPLATES = """
+SELECT id, slug, body, version, created_at FROM templates WHERE account_id = %(account)s ORDER BY slug
+"""
 
 
 def list_templates(conn: Connection, account: int) -> list[dict[str, Any]]:

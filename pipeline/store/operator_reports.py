@@ -38,7 +38,8 @@ SELECT carrier, verdict, code, at, received_at, state FROM (
 ) AS of_it ORDER BY received_at
 """
 _REQUEST = """
-SELECT id, class, test, recipients, accepted, refusals, first_message, send_at, valid_until, created_at
+SELECT id, class, test, recipients, accepted, refusals, first_message, send_at, valid_until, created_at, template_id,
+       template_version
 FROM requests WHERE id = %(id)s
   AND (%(account)s::text IS NULL OR account_id = (SELECT id FROM accounts WHERE name = %(account)s))
 """

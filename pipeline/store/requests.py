@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -14,16 +15,16 @@ from schema.vocabulary import Code
 
 _WRITE = """
 INSERT INTO requests (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals,
-                      fingerprint, send_at, valid_until, skips_opt_outs)
+                      fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version)
 SELECT id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals::jsonb,
-       fingerprint, send_at, valid_until, skips_opt_outs
+       fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version
 FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(dialects)b::text[], %(operations)b::text[],
             %(classes)b::text[], %(tests)b::bool[], %(firsts)b::uuid[], %(recipients)b::int4[],
             %(accepted)b::int4[], %(refusals)b::text[],
             %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[],
-            %(skips)b::bool[])
+            %(skips)b::bool[], %(templates)b::uuid[], %(versions)b::int4[])
      AS r (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals, fingerprint,
-           send_at, valid_until, skips_opt_outs)
+           send_at, valid_until, skips_opt_outs, template_id, template_version)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 """
@@ -48,9 +49,16 @@ def write(conn: Connection, admissions: Sequence[Admission]) -> set[UUID]:
             "send_ats": [each.send_at for each in admissions],
             "valid_untils": [each.valid_until for each in admissions],
             "skips": [each.skips_opt_outs for each in admissions],
+            **_templates(admissions),
         },
     )
     return {id_ for (id_,) in rows}
+
+
+def _templates(admissions: Sequence[Admission]) -> dict[str, list[Any]]:
+    """Return the ids and versions of admissions' templates; None: it has none."""
+    of = [each.template or (None, None) for each in admissions]
+    return {"templates": [id_ for id_, _ in of], "versions": [version for _, version in of]}
 
 
 def _refusals(admission: Admission) -> str:

@@ -338,7 +338,8 @@ def test_inbound_messages_of_the_account_are_listed_the_latest_first(ask: Ask, w
 def test_a_message_keeps_the_text_of_the_template_it_was_made_with(ask: Ask, other: str) -> None:
     made = ask("POST", "/templates", {"slug": "ride", "body": "In ${eta} min."})
     order = {"sender": "ACME", "template": "ride", "recipients": [{"to": ADA, "merge": {"eta": "5"}}]}
-    sent = ask("POST", "/messages", order).json["messages"][0]["id"]
+    answer = ask("POST", "/messages", order).json
+    sent = answer["messages"][0]["id"]
 
     changed = ask("PUT", "/templates/ride", {"body": "Soon: ${eta}, ${driver}", "name": "Ride"})
 
@@ -348,13 +349,20 @@ def test_a_message_keeps_the_text_of_the_template_it_was_made_with(ask: Ask, oth
         "name": "Ride",
         "body": "Soon: ${eta}, ${driver}",
         "fields": ["eta", "driver"],
+        "version": 2,
     }
+    versions = ask("GET", "/templates/ride/versions").json["data"]
+    assert [(each["version"], each["body"]) for each in versions] == [(2, changed.json["body"]), (1, "In ${eta} min.")]
+    assert {each["made_by"].partition(":")[0] for each in versions} == {"api_key"}
+    request = ask("GET", f"/requests/{answer['request_id']}").json
+    assert (request["template_id"], request["template_version"]) == (made.json["id"], 1)
     assert ask("GET", f"/messages/{sent}").json["body"] == "In 5 min."
     assert codes(ask("POST", "/messages", order))[1] == [("merge_field_missing", "recipients[0].merge")]
     assert ask("GET", "/templates").json == {"data": [changed.json], "next_cursor": None}
     assert ask("GET", f"/templates/{made.json['id']}").json == changed.json
     assert codes(ask("POST", "/templates", {"slug": "ride", "body": "x"})) == (409, [("conflict", "slug")])
     assert codes(ask("POST", "/templates", {"slug": "-", "body": " "}))[0] == 400
+    assert ask("GET", "/templates/ride/versions", key=other).status == 404
     assert ask("GET", "/templates/ride", key=other).status == ask("DELETE", "/templates/ride", key=other).status == 404
     assert (ask("DELETE", "/templates/ride").status, ask("DELETE", "/templates/ride").status) == (204, 404)
 
@@ -387,7 +395,7 @@ SCOPED = {
     "messages:send": [("POST", "/messages"), ("POST", f"/messages/{uuid4()}/cancel")],
     "messages:read": [("GET", "/messages"), ("GET", f"/messages/{uuid4()}"), ("GET", f"/requests/{uuid4()}")],
     "inbound:read": [("GET", "/inbound")],
-    "templates:read": [("GET", "/templates"), ("GET", "/templates/x")],
+    "templates:read": [("GET", "/templates"), ("GET", "/templates/x"), ("GET", "/templates/x/versions")],
     "templates:write": [("POST", "/templates"), ("PUT", "/templates/x"), ("DELETE", "/templates/x")],
     "balance:read": [("GET", "/balance")],
     "campaigns:read": [("GET", "/campaigns"), ("GET", "/campaigns/x"), ("GET", "/campaigns/x/results")],

@@ -102,7 +102,7 @@ def test_a_merge_value_of_a_recipient_overrides_that_of_the_order(world: World) 
 
 def test_a_template_is_found_by_slug_and_by_id(world: World) -> None:
     with world.rt.begin() as conn:
-        id_ = accounts.set_template(conn, world.account, "ride", "Your ride arrives at ${time}.")
+        id_, _ = accounts.set_template(conn, world.account, "ride", "Your ride arrives at ${time}.", "os_user:ada")
 
     for name in ("ride", str(id_)):
         admission = judge(world, template=name, merge={"time": "9"})

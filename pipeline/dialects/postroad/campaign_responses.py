@@ -25,6 +25,7 @@ def campaign(found: Campaign, progress: Json | None = None) -> Json:
         "test": found.test,
         "body": found.body,
         "template": found.template,
+        "template_version": found.template_version,
         "merge": dict(found.merge),
         "country": found.country,
         "send_at": instant_or_none(found.send_at),

@@ -127,6 +127,16 @@ def _templates() -> Json:
             put=replace,
             delete=operation("deleteTemplate", "Delete a template", 204, None, scope=write, more=(404,)),
         ),
+        "/v1/templates/{id}/versions": of(
+            get=operation(
+                "listTemplateVersions",
+                "List the texts that a template has had, the latest first",
+                200,
+                "TemplateVersionPage",
+                scope=read,
+                more=(404,),
+            )
+        ),
     }
 
 

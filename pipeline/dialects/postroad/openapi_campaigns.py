@@ -251,6 +251,7 @@ def _campaign() -> Json:
         "test": FLAG,
         "body": TEXT,
         "template": TEXT_OR_NULL,
+        "template_version": WHOLE_OR_NULL | {"description": "Its text is this version of the template."},
         "merge": MERGE,
         "country": COUNTRY,
         **dict.fromkeys(("send_at", "valid_until"), TIME_OR_NULL),

@@ -161,6 +161,8 @@ def _results() -> dict[str, Json]:
         "refusals": {"type": "array", "items": refused},
         **dict.fromkeys(("send_at", "valid_until"), TIME_OR_NULL),
         "created_at": TIME,
+        "template_id": {"type": ["string", "null"], "format": "uuid"},
+        "template_version": WHOLE_OR_NULL | {"description": "Of the template's text that it was made with."},
     }
     return {"SendResult": closed(sent), "Request": closed(request)}
 
@@ -177,18 +179,6 @@ def _resources() -> dict[str, Json]:
         "sent_at": TIME_OR_NULL,
         "received_at": TIME,
     }
-    template = {
-        "id": ID,
-        "slug": TEXT,
-        "name": TEXT,
-        "body": TEXT,
-        "syntax": {
-            "enum": [str(each) for each in Syntax],
-            "description": "Only `merge` can be sent with this API; a PUT makes a template so.",
-        },
-        "fields": {"type": "array", "items": TEXT},
-        "created_at": TIME,
-    }
     webhook = {
         "id": ID,
         "url": TEXT,
@@ -203,8 +193,34 @@ def _resources() -> dict[str, Json]:
         "Inbound": closed(inbound),
         "InboundPage": page("Inbound"),
         "InboundEvent": closed({"type": {"const": webhooks.INBOUND}, "timestamp": TIME, "data": ref("Inbound")}),
-        "Template": closed(template),
-        "TemplatePage": page("Template"),
+        **_templates(),
         "Webhook": closed(webhook),
         "WebhookPage": page("Webhook"),
+    }
+
+
+def _templates() -> dict[str, Json]:
+    template = {
+        "id": ID,
+        "slug": TEXT,
+        "name": TEXT,
+        "body": TEXT,
+        "syntax": {
+            "enum": [str(each) for each in Syntax],
+            "description": "Only `merge` can be sent with this API; a PUT makes a template so.",
+        },
+        "fields": {"type": "array", "items": TEXT},
+        "version": WHOLE | {"description": "Of its text: 1, 2, …"},
+        "created_at": TIME,
+    }
+    version = {
+        **{name: template[name] for name in ("version", "body", "syntax")},
+        "made_at": TIME,
+        "made_by": TEXT_OR_NULL | {"description": "Its actor, such as `api_key:7`."},
+    }
+    return {
+        "Template": closed(template),
+        "TemplatePage": page("Template"),
+        "TemplateVersion": closed(version),
+        "TemplateVersionPage": page("TemplateVersion"),
     }

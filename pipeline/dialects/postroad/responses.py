@@ -20,6 +20,7 @@ from schema.api_views import (
     ShownMessage,
     ShownRequest,
     ShownTemplate,
+    ShownTemplateVersion,
 )
 from schema.message import AcceptedMessage, Answered, Refusal
 from schema.order import Order
@@ -167,6 +168,8 @@ def request(seen: ShownRequest) -> ApiResponse:
         "send_at": instant_or_none(seen.send_at),
         "valid_until": instant_or_none(seen.valid_until),
         "created_at": instant(seen.created_at),
+        "template_id": seen.template_id and str(seen.template_id),
+        "template_version": seen.template_version,
     }
     return reply(200, content)
 
@@ -203,7 +206,19 @@ def template(text: ShownTemplate) -> Json:
         "body": text.body,
         "syntax": text.syntax,
         "fields": list(go_templates.compile(text.body).variables if is_go else templates.compile(text.body).names),
+        "version": text.version,
         "created_at": instant(text.created_at),
+    }
+
+
+def template_version(text: ShownTemplateVersion) -> Json:
+    """Return a text that a template has had, or has."""
+    return {
+        "version": text.version,
+        "body": text.body,
+        "syntax": text.syntax,
+        "made_at": instant(text.made_at),
+        "made_by": text.made_by,
     }
 
 

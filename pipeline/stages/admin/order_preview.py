@@ -15,7 +15,7 @@ def template_text(rt: Runtime, account: str, word: str) -> str:
         text = accounts.templates(conn, {(owner, word)}).get((owner, word))
     if text is None:
         raise NotFound(f"the account {account!r} has no template {word!r}: `postroad template list` shows them")
-    return text
+    return text.body
 
 
 class Preview:

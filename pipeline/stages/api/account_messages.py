@@ -73,4 +73,6 @@ def find_request(rt: Runtime, account: int, id_: UUID, tests: Sequence[bool]) ->
         send_at=row.send_at,
         valid_until=row.valid_until,
         created_at=row.created_at,
+        template_id=row.template_id,
+        template_version=row.template_version,
     )

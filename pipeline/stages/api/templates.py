@@ -3,12 +3,24 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, acting
+from pipeline.store import template_versions
 from pipeline.store.api import templates
-from schema.api_views import ShownTemplate
+from schema.actor import actor_name
+from schema.api_views import ShownTemplate, ShownTemplateVersion
 from schema.vocabulary import Syntax
 
-__all__ = ["ShownTemplate", "create", "delete", "find", "find_all", "list_all", "update"]
+__all__ = [
+    "ShownTemplate",
+    "ShownTemplateVersion",
+    "create",
+    "delete",
+    "find",
+    "find_all",
+    "list_all",
+    "update",
+    "versions",
+]
 
 #: maximum number of templates in a list
 _MOST = 1000
@@ -34,18 +46,29 @@ def list_all(rt: Runtime, account_id: int) -> list[ShownTemplate]:
 def create(rt: Runtime, account_id: int, slug: str, name: str, body: str, syntax: Syntax) -> ShownTemplate | None:
     """Create a template; return it, or None if the account has one with that slug."""
     with rt.begin() as conn:
-        return templates.create(conn, account_id, slug, name, body, syntax)
+        return templates.create(conn, account_id, slug, name, body, syntax, actor_name(acting.get()))
 
 
 def update(
     rt: Runtime, account_id: int, id_: UUID, *, name: str | None, body: str | None, syntax: Syntax
 ) -> ShownTemplate | None:
-    """Change a template's name or body (None: unchanged) and its syntax; return it, or None if there is none."""
+    """Change a template's name or body (None: unchanged) and its syntax; return it, or None if there is none.
+
+    Another text is another version.
+    """
     with rt.begin() as conn:
-        return templates.update(conn, account_id, id_, name=name, body=body, syntax=syntax)
+        by = actor_name(acting.get())
+        return templates.update(conn, account_id, id_, name=name, body=body, syntax=syntax, by=by)
+
+
+def versions(rt: Runtime, account_id: int, word: str) -> list[ShownTemplateVersion] | None:
+    """Return the latest versions of the account's template with that slug or id, the latest first; None: no such."""
+    with rt.read_only() as conn:
+        found = templates.find(conn, account_id, [word]).get(word)
+        return template_versions.listing(conn, found.id, _MOST) if found else None
 
 
 def delete(rt: Runtime, account_id: int, id_: UUID) -> bool:
-    """Delete a template; return whether there was one. Messages sent with it are unchanged."""
+    """Delete a template with its versions; return whether there was one. Messages sent with it are unchanged."""
     with rt.begin() as conn:
         return templates.delete(conn, account_id, id_)

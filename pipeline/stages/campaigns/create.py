@@ -37,7 +37,7 @@ def create(rt: Runtime, definition: CampaignDefinition) -> Campaign:
     id_ = rt.new_ids()
     with rt.begin() as conn:
         owner = accounts.named(conn, definition.account)
-        columns = _columns(rt, conn, owner, definition, _text(conn, owner, definition))
+        columns = _columns(rt, conn, owner, definition, *_text(conn, owner, definition))
         given = {"id": id_, "account_id": owner.id, "name": definition.name, "created_by": actor_name(acting.get())}
         if not campaigns.write(conn, {**given, **columns}):
             words = f"the account {owner.name!r} has a campaign {definition.name!r} already"
@@ -68,8 +68,8 @@ def change(rt: Runtime, campaign: UUID, changes: Mapping[str, Any]) -> Campaign:
             raise _invalid(definition)
         owner = accounts.named(conn, found.account)
         # a template's present text counts only if it is named again
-        body = _text(conn, owner, definition) if _names_text(changes) else found.body
-        columns = _columns(rt, conn, owner, definition, body)
+        text = _text(conn, owner, definition) if _names_text(changes) else (found.body, found.template_version)
+        columns = _columns(rt, conn, owner, definition, *text)
         campaigns.update(conn, campaign, CHANGEABLE, {**columns, "approved_by": None, "approved_at": None})
         if found.state in (CampaignState.QUOTED, CampaignState.APPROVED):
             campaign_moves.move(conn, rt.now(), found, CampaignState.STALE, "its definition was changed")
@@ -79,9 +79,9 @@ def change(rt: Runtime, campaign: UUID, changes: Mapping[str, Any]) -> Campaign:
 
 
 def _columns(
-    rt: Runtime, conn: Connection, owner: Account, definition: CampaignDefinition, body: str
+    rt: Runtime, conn: Connection, owner: Account, definition: CampaignDefinition, body: str, version: int | None
 ) -> dict[str, Any]:
-    """Return the columns of a valid definition with this text; InvalidInput."""
+    """Return the columns of a valid definition with this text, which may be a version of its template; InvalidInput."""
     now = rt.common_time(batches.clock(conn))
     if faults := _faults(rt, owner, definition, now):
         raise _invalid(faults)
@@ -91,6 +91,7 @@ def _columns(
         "test": definition.test,
         "body": body,
         "template": definition.template,
+        "template_version": version,
         "merge": templates.spell(templates.compile(body), definition.merge),
         "country": definition.country,
         "send_at": definition.send_at,
@@ -122,9 +123,10 @@ def _faults(rt: Runtime, owner: Account, definition: CampaignDefinition, now: da
     return faults + send_window.judge(definition.send_at, definition.valid_until, made_at=now, now=now, lead=lead)
 
 
-def _text(conn: Connection, owner: Account, definition: CampaignDefinition) -> str:
+def _text(conn: Connection, owner: Account, definition: CampaignDefinition) -> tuple[str, int | None]:
+    """Return a definition's text, and which version of its template that is; NotFound, InvalidInput."""
     if definition.body is not None:
-        return definition.body
+        return definition.body, None
     slug = definition.template or ""
     found = stored_templates.find(conn, owner.id, [slug]).get(slug)
     if found is None:
@@ -134,7 +136,7 @@ def _text(conn: Connection, owner: Account, definition: CampaignDefinition) -> s
         raise InvalidInput(f"template: {slug!r} {words}; a campaign needs ${{name}}: give its text as `body`")
     if not found.body.strip() or len(found.body) > MOST_TEXT:
         raise InvalidInput(f"template: a campaign's text has 1 to {MOST_TEXT:,} characters, that of {slug!r} has not")
-    return found.body
+    return found.body, found.version
 
 
 def _defined(campaign: Campaign, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def _spans(rows: Sequence[Row[Any]], edge: UUID, enough: int) -> tuple[list[tupl
 
 _OF = """
 SELECT id, class AS message_class, test, recipients, accepted, refusals, first_message, send_at, valid_until,
-       created_at, accepted = 0 AND refusals = '[]' AS repeats
+       created_at, accepted = 0 AND refusals = '[]' AS repeats, template_id, template_version
 FROM requests WHERE id = %(id)s AND account_id = %(account)s AND test = ANY(%(tests)b)
 """
 

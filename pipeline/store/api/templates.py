@@ -6,15 +6,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.store import template_versions
 from schema.api_views import ShownTemplate
 from schema.vocabulary import Syntax
 
-_FIELDS = "id, slug, coalesce(name, slug), body, syntax, created_at"
+_FIELDS = "id, slug, coalesce(name, slug), body, syntax, version, created_at"
 
 
 def _text(row: Sequence[Any]) -> ShownTemplate:
-    id_, slug, name, body, syntax, created_at = row
-    return ShownTemplate(id_, slug, name, body, Syntax(syntax), created_at)
+    id_, slug, name, body, syntax, version, created_at = row
+    return ShownTemplate(id_, slug, name, body, Syntax(syntax), version, created_at)
 
 
 _FIND = f"""
@@ -46,28 +47,40 @@ RETURNING {_FIELDS}
 """
 
 
-def create(conn: Connection, account: int, slug: str, name: str, body: str, syntax: Syntax) -> ShownTemplate | None:
-    """Insert a template; return it, or None when the account has one with that slug."""
+def create(
+    conn: Connection, account: int, slug: str, name: str, body: str, syntax: Syntax, by: str
+) -> ShownTemplate | None:
+    """Insert a template; return it, or None when the account has one with that slug. `by`: the actor."""
     params = {"account": account, "slug": slug, "name": name, "body": body, "syntax": str(syntax)}
-    row = conn.exec_driver_sql(_CREATE, params).first()
-    return _text(row) if row else None
+    return _kept(conn, conn.exec_driver_sql(_CREATE, params).first(), by)
 
 
 _UPDATE = f"""
 UPDATE templates SET name = coalesce(%(name)s::text, name), body = coalesce(%(body)s::text, body),
-    syntax = CASE WHEN %(body)s::text IS NULL THEN syntax ELSE %(syntax)s END
+    syntax = CASE WHEN %(body)s::text IS NULL THEN syntax ELSE %(syntax)s END,
+    version = version + coalesce((body, syntax) <> (%(body)s::text, %(syntax)s::text), false)::int
 WHERE account_id = %(account)s AND id = %(id)s
 RETURNING {_FIELDS}
 """
 
 
 def update(
-    conn: Connection, account: int, id_: UUID, *, name: str | None, body: str | None, syntax: Syntax
+    conn: Connection, account: int, id_: UUID, *, name: str | None, body: str | None, syntax: Syntax, by: str
 ) -> ShownTemplate | None:
-    """Change a template's name or body (None: unchanged; the body in that syntax); return it, or None when unknown."""
+    """Change a template's name or body (None: unchanged; the body in that syntax); return it, or None when unknown.
+
+    Another text is another version. `by`: the actor.
+    """
     params = {"account": account, "id": id_, "name": name, "body": body, "syntax": str(syntax)}
-    row = conn.exec_driver_sql(_UPDATE, params).first()
-    return _text(row) if row else None
+    return _kept(conn, conn.exec_driver_sql(_UPDATE, params).first(), by)
+
+
+def _kept(conn: Connection, row: Sequence[Any] | None, by: str) -> ShownTemplate | None:
+    if row is None:
+        return None
+    written = _text(row)
+    template_versions.keep(conn, written.id, by)
+    return written
 
 
 _DELETE = "DELETE FROM templates WHERE account_id = %(account)s AND id = %(id)s"

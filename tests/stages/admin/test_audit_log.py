@@ -50,6 +50,7 @@ UNAUDITED = {
     },
     "written by the product from other tables, or from its code": {
         "dialects", "quotas", "routing_snapshots", "status_changes", "status_counts_by_day", "status_counts_by_minute",
+        "template_versions",
     },
     "itself": {"audit_log"},
 }  # fmt: skip

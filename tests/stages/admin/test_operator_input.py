@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import AlreadyExists, CarrierUnknown, ConfigurationError, InvalidInput, NotFound
+from pipeline.errors import AlreadyExists, CarrierUnknown, ConfigurationError, DatabaseFault, InvalidInput, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
-from pipeline.stages.admin.account_templates import list_templates, set_template
+from pipeline.stages.admin.account_templates import list_templates, list_versions, set_template
 from pipeline.stages.admin.accounts import create_account, list_accounts, set_account_state, subscribe
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
@@ -43,6 +43,7 @@ def test_a_new_account_has_an_empty_wallet_and_may_send(rt: Runtime) -> None:
         "currency": "EUR",
         "balance": 0,
         "credit_limit": 0,
+        "reserved": 0,
         "quota_left": 0,
         "subscribes": False,
         "created_at": None,
@@ -124,12 +125,20 @@ def test_orders_of_a_suspended_account_are_refused_until_it_is_resumed(world: Wo
 
 
 def test_setting_a_template_again_replaces_its_text(world: World) -> None:
-    first = set_template(world.rt, "acme", "ride", "Your ride ${eta}")
-    again = set_template(world.rt, "acme", "ride", "Your ride: ${eta}")
+    first, version = set_template(world.rt, "acme", "ride", "Your ride ${eta}")
+    before = world.send(template="ride", merge={"eta": "9"})
+    for _ in range(2):  # the same text again is no other version
+        assert set_template(world.rt, "acme", "ride", "Your ride: ${eta}") == (first, 2)
+    after = world.send(template=str(first), merge={"eta": "9"})
 
-    assert first == again
-    assert [(row["slug"], row["body"]) for row in list_templates(world.rt, "acme")] == [("ride", "Your ride: ${eta}")]
-    assert not world.send(template="ride", merge={"eta": "9"}).refusals
+    [row] = list_templates(world.rt, "acme")
+    assert (version, row["slug"], row["version"], row["body"]) == (1, "ride", 2, "Your ride: ${eta}")
+    kept = [(each.version, each.body, each.made_by) for each in list_versions(world.rt, "acme", "ride")]
+    assert kept == [(2, "Your ride: ${eta}", "system:postroad"), (1, "Your ride ${eta}", "system:postroad")]
+    query = "SELECT id, template_id, template_version FROM requests ORDER BY id"
+    assert world.rows(query) == [(before.request, first, 1), (after.request, first, 2)]
+    with pytest.raises(DatabaseFault, match="CheckViolation"):
+        world.run("UPDATE template_versions SET body = 'x'")
 
 
 @pytest.mark.parametrize(("slug", "body"), [("a b", "x"), ("", "x"), ("a", " "), ("a", "x" * 1601), ("a", "x\x00")])

@@ -40,9 +40,14 @@ def test_the_text_of_a_template_is_copied_when_the_campaign_is_created(world: Wo
     made = create(world.rt, definition(template="ride"))
     set_template(world.rt, "acme", "ride", "Another text")
 
-    assert (made.body, made.template) == ("Ride for ${name}", "ride")
-    assert change(world.rt, made.id, {"per_hour": 5}).body == "Ride for ${name}"
-    assert change(world.rt, made.id, {"template": "ride"}).body == "Another text"
+    kept = change(world.rt, made.id, {"per_hour": 5})
+    taken = change(world.rt, made.id, {"template": "ride"})
+    own = change(world.rt, made.id, {"body": "Another text"})
+    assert [(each.body, each.template, each.template_version) for each in (made, kept, taken, own)] == [
+        *[("Ride for ${name}", "ride", 1)] * 2,
+        ("Another text", "ride", 2),
+        ("Another text", None, None),
+    ]
     with pytest.raises(NotFound, match=r"template: .* no template 'none'"):
         create(world.rt, definition("b", template="none"))
     with pytest.raises(InvalidInput, match=r"template: 'go' is written with \{\{.name\}\}"):

@@ -56,6 +56,12 @@ def test_a_template_is_written_from_a_file_and_listed(shell: Shell, tmp_path: Pa
 
     assert written.code == 0
     assert [row["body"] for row in listed(shell, "template", "list", "acme")] == ["Ihre Fahrt: ${eta} – bis gleich"]
+    assert shell("template", "add", "acme", "ride", "--text", "Your ride: ${eta}").out.endswith(", version 2\n")
+    versions = listed(shell, "template", "versions", "acme", "ride")
+    assert [(row["version"], str(row["made_by"]).partition(":")[0]) for row in versions] == [
+        (2, "os_user"),
+        (1, "os_user"),
+    ]
     assert shell("template", "add", "acme", "ride").code == 2
 
 

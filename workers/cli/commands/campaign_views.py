@@ -105,7 +105,9 @@ def _definition(campaign: Campaign, amount: int, rest: int | None) -> str:
             "from": campaign.sender,
             "class": campaign.message_class,
             "text": campaign.body,
-            "template": campaign.template,
+            "template": f"{campaign.template}, version {campaign.template_version or '?'}"
+            if campaign.template
+            else None,
             "fields": [f"{name}={value}" for name, value in campaign.merge.items()],
             "country": campaign.country,
             "not before": campaign.send_at,

@@ -1,10 +1,10 @@
-"""Template operations of Postroad's own API: create, list, get, replace, delete."""
+"""Template operations of Postroad's own API: create, list, get, replace, delete, versions."""
 
 from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.postroad import resources, responses
 from pipeline.dialects.postroad.errors import refuse
 from pipeline.dialects.postroad.key_settings import READ_TEMPLATES, WRITE_TEMPLATES
-from pipeline.stages.api.templates import ShownTemplate, create, delete, find, list_all, update
+from pipeline.stages.api.templates import ShownTemplate, create, delete, find, list_all, update, versions
 from schema.api import ApiResponse
 from schema.message import Refusal
 from schema.vocabulary import Code, Syntax
@@ -35,8 +35,16 @@ async def get(context: RequestContext) -> ApiResponse:
     return reply(200, responses.template(found)) if found else refuse(context.call, [_UNKNOWN])
 
 
+async def list_versions(context: RequestContext) -> ApiResponse:
+    """Answer `GET /v1/templates/{id}/versions`: the texts that the template has had, the latest first, or 404."""
+    found = await context.submission.run(versions, context.key.account, context.path["id"])
+    if found is None:
+        return refuse(context.call, [_UNKNOWN])
+    return responses.page(list(map(responses.template_version, found)))
+
+
 async def replace(context: RequestContext) -> ApiResponse:
-    """Answer `PUT /v1/templates/{id}`: the template with its new text; messages keep the text they were made with."""
+    """Answer `PUT /v1/templates/{id}`: the template with its new text; messages keep the one they were made with."""
     asked = resources.read_template_body(context.call)
     if isinstance(asked, list):
         return refuse(context.call, asked)
@@ -63,6 +71,7 @@ OPERATIONS = (
     ApiOperation("POST", "/v1/templates", "templates", create_template, WRITE_TEMPLATES, live_only=True),
     ApiOperation("GET", "/v1/templates", "templates", list_templates, READ_TEMPLATES),
     ApiOperation("GET", "/v1/templates/{id}", "templates", get, READ_TEMPLATES),
+    ApiOperation("GET", "/v1/templates/{id}/versions", "templates", list_versions, READ_TEMPLATES),
     ApiOperation("PUT", "/v1/templates/{id}", "templates", replace, WRITE_TEMPLATES, live_only=True),
     ApiOperation("DELETE", "/v1/templates/{id}", "templates", remove, WRITE_TEMPLATES, live_only=True),
 )
