@@ -62,6 +62,8 @@ class CampaignDefinition(BaseModel):
     #: not after this time
     valid_until: Moment | None = None
     duplicates: DuplicatePolicy = DuplicatePolicy.DROP
+    #: leave out those whom the account sent a message to within these hours before this one, found anew at each check
+    not_within_hours: Annotated[int, Field(strict=True, gt=0, le=720)] | None = None
     #: recipients per hour; absent: unlimited
     per_hour: Annotated[int, Field(strict=True, gt=0, lt=2**31)] | None = None
     #: segments per second; absent: unlimited
@@ -117,6 +119,8 @@ class Campaign:
     send_at: datetime | None
     valid_until: datetime | None
     duplicates: DuplicatePolicy
+    #: left out are those whom the account sent a message to within these hours before it
+    not_within_hours: int | None
     per_hour: int | None
     segments_per_second: float | None
     #: minutes after midnight of its recipients' day, between which it is sent

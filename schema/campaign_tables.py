@@ -56,6 +56,8 @@ campaigns = Table(
     #: recipients per hour, and segments per second; null: unlimited
     Column("per_hour", Integer),
     Column("segments_per_second", Float),
+    #: left out are those whom the account sent a message to within these hours before it; null: nobody for that reason
+    Column("not_within_hours", Integer),
     #: minutes after midnight between which it is sent, by its recipients' clocks; null: at any time
     Column("hours_from", SmallInteger),
     Column("hours_until", SmallInteger),
@@ -93,6 +95,7 @@ campaigns = Table(
     CheckConstraint("canary > 0", name="canary"),
     CheckConstraint("hours_from BETWEEN 0 AND 1439 AND hours_until BETWEEN 0 AND 1439", name="hours"),
     CheckConstraint("spread_hours > 0", name="spread_hours"),
+    CheckConstraint("not_within_hours > 0", name="not_within_hours"),
     # those that the clock looks at
     Index(
         "campaigns_active",

@@ -101,6 +101,8 @@ class RowVerdict(StrEnum):
     DUPLICATE = "duplicate"
     #: its number is in an audience that is left out
     EXCLUDED = "excluded"
+    #: the account sent a message to its number shortly before
+    RECENTLY_MESSAGED = "recently_messaged"
 
 
 class RowOutcome(StrEnum):

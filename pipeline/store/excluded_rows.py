@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -82,6 +83,32 @@ def all_but_not_reached(conn: Connection, campaign: UUID, other: UUID, fault: st
         "lasts": [ids.after(row.first_message, row.recipients - 1) for row in requests],
     }
     return _excluded(conn, _BUT_NOT_REACHED, params)
+
+
+#: of campaigns that may have made messages since then; a row's request has a time in its id
+_RECENT = """
+WITH others AS MATERIALIZED (
+    SELECT id FROM campaigns
+    WHERE account_id = %(account)s AND id <> %(campaign)s AND NOT test AND started_at IS NOT NULL
+      AND (ended_at IS NULL OR ended_at >= %(since)s)
+)
+UPDATE campaign_rows AS r SET verdict = 'recently_messaged', fault = %(fault)s
+WHERE campaign_id = %(campaign)s AND verdict IS NULL AND phone IN (
+    SELECT o.phone FROM others CROSS JOIN LATERAL (
+        SELECT phone FROM campaign_rows
+        WHERE campaign_id = others.id AND request_id >= %(lowest)s OFFSET 0
+    ) AS o
+)
+"""
+
+
+def recently_messaged(conn: Connection, campaign: UUID, account: int, since: datetime, fault: str) -> int:
+    """Leave out the rows without a verdict whose number another campaign of the account made a message to since then.
+
+    Tests do not count. Return how many rows.
+    """
+    params = {"campaign": campaign, "account": account, "since": since, "lowest": ids.lowest(since), "fault": fault}
+    return conn.exec_driver_sql(_RECENT, params).rowcount
 
 
 def _excluded(conn: Connection, statement: str, params: dict[str, Any]) -> ExcludedRows:

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.dialects.registry import DIALECTS
 from pipeline.stages.admin.accounts import create_account
+from pipeline.stages.admin.prices import set_price
+from pipeline.stages.admin.wallets import top_up
 from pipeline.stages.api import webhook_endpoints
 from schema.vocabulary import Status
 from tests.api.conftest import Answer, RunningGateway
@@ -120,6 +122,24 @@ def test_a_campaign_is_approved_started_paused_resumed_and_aborted(ask: Ask, wor
     assert (aborted.status, aborted.json["state"]) == (200, "aborted")
     assert codes(again) == (409, ["conflict"])
     assert world.rows("SELECT DISTINCT status FROM webhook_deliveries")[0] == Status.QUEUED
+
+
+def test_a_campaign_that_reserves_its_quote_is_started_only_if_there_is_enough(ask: Ask, world: World) -> None:
+    set_price(world.rt, "NG", None, 400_000, "acme")
+    campaign = quoted(ask, world, ADA, BEN, EVA, reserve=True, not_within_hours=48)
+    place = f"/campaigns/{campaign['id']}"
+    assert ask("POST", f"{place}/approve").status == 200
+    refused = ask("POST", f"{place}/start")
+    top_up(world.rt, "acme", 200_000, "more")
+    started = ask("POST", f"{place}/start")
+    balance, found = ask("GET", "/balance").json, ask("GET", place).json
+
+    assert codes(refused) == (402, ["insufficient_funds"])
+    assert "top up, then repeat it" in refused.json["detail"]
+    assert (started.status, started.json["state"]) == (200, "running")
+    assert {name: each["amount"] for name, each in balance.items()} == {"balance": "0.00", "reserved": "12000.00"}
+    assert (found["reserve"], found["progress"]["reserved"]["amount"]) == (True, "12000.00")
+    assert (found["not_within_hours"], campaign["progress"]["reserved"]) == (48, None)
 
 
 REFUSED: dict[str, tuple[str, str, Any, int, str]] = {

@@ -31,6 +31,7 @@ def campaign(found: Campaign, progress: Json | None = None) -> Json:
         "send_at": instant_or_none(found.send_at),
         "valid_until": instant_or_none(found.valid_until),
         "duplicates": found.duplicates,
+        "not_within_hours": found.not_within_hours,
         "per_hour": found.per_hour,
         "segments_per_second": found.segments_per_second,
         "canary": found.canary,

@@ -34,6 +34,12 @@ _OTHER: Json = {"type": ["string", "null"], "minLength": 1, "maxLength": 64, "de
 #: how often and how fast, in requests and responses
 _PACE: Json = {
     "duplicates": {"enum": [str(each) for each in DuplicatePolicy]},
+    "not_within_hours": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": 720,
+        "description": "Leave out those whom the account sent a message to within these hours before.",
+    },
     "per_hour": {"type": ["integer", "null"], "minimum": 1, "exclusiveMaximum": 2**31},
     "segments_per_second": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1_000_000},
     "canary": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},

@@ -18,7 +18,7 @@ def difference(campaign: Campaign, definition: CampaignDefinition, ignored: Coll
 
 #: fields that campaigns and definitions have under the same name
 _COMMON = (
-    *("sender", "test", "template", "country", "send_at", "valid_until", "duplicates"),
+    *("sender", "test", "template", "country", "send_at", "valid_until", "duplicates", "not_within_hours"),
     *("per_hour", "segments_per_second", "spread_hours", "local_hours", "canary", "canary_soak", "reserve"),
 )
 

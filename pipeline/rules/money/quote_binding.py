@@ -33,6 +33,9 @@ def bind(campaign: Campaign, progress: CampaignProgress, prices: Iterable[Price]
         "digest": progress.digest and progress.digest.hex(),
         "prices": sorted((price.destination, price.per_segment, price.own) for price in prices),
     }
-    if campaign.reserve:  # else as it was before there was a choice
+    # without them as it was before they existed
+    if campaign.reserve:
         content["reserve"] = True
+    if campaign.not_within_hours:
+        content["not_within_hours"] = campaign.not_within_hours
     return sha256(json.dumps(content, sort_keys=True).encode()).digest()

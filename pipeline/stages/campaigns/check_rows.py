@@ -22,6 +22,7 @@ from pipeline.store import (
     campaigns,
     carriers,
     earlier_recipients,
+    excluded_rows,
     routing_snapshot,
     wallet_ledger,
 )
@@ -153,18 +154,19 @@ def end_check(rt: Runtime, checked: RowsToCheck) -> None:
 
 
 def _prepare(rt: Runtime, campaign: UUID) -> bool:
-    """Forget the verdicts of an earlier check and set those of repeated numbers; return False if the campaign fails."""
+    """Forget the verdicts of an earlier check, set those of recipients that are left out; return False if it fails."""
     with rt.begin(Work.COMMAND) as conn:
         found = campaigns.lock(conn, campaign)
         progress = campaign_progress.lock(conn, campaign)
         if found is None or found.state is not CampaignState.CHECKING or progress.tally is not None:
             return True
         campaign_rows.reset_verdicts(conn, campaign)
+        now = rt.common_time(batches.clock(conn))
+        _leave_out_recent(conn, found, now)
         repeated = _repeated(conn, found)
         quote = Quote(repeated=_counted(repeated))
         found_verdicts = campaign_rows.by_verdict(conn, campaign, MOST_LINES)
         quote.refused = {verdict: _counted(count) for verdict, count in found_verdicts.items()}
-        now = rt.common_time(batches.clock(conn))
         prices = wallet_ledger.books(conn, [found.account_id], now)
         binding = quote_binding.bind(found, progress, prices.get(found.account_id, []))
         campaigns.update(conn, campaign, {CampaignState.CHECKING}, {"quote_hash": binding})
@@ -173,6 +175,14 @@ def _prepare(rt: Runtime, campaign: UUID) -> bool:
         if reason:  # the counts are those of the rows nevertheless
             campaign_moves.move(conn, rt.now(), found, CampaignState.FAILED, reason)
     return reason is None
+
+
+def _leave_out_recent(conn: Connection, campaign: Campaign, now: datetime) -> None:
+    """Refuse the rows whose number got a message of the account within the campaign's hours before it is sent."""
+    if hours := campaign.not_within_hours:
+        since = max(now, campaign.send_at or now) - timedelta(hours=hours)
+        fault = f"the account sent a message to its number within {hours} hours"
+        excluded_rows.recently_messaged(conn, campaign.id, campaign.account_id, since, fault)
 
 
 def _why_failed(campaign: Campaign, progress: CampaignProgress, repeated: RowCount) -> str | None:

@@ -97,6 +97,7 @@ def _columns(
         "send_at": definition.send_at,
         "valid_until": definition.valid_until,
         "duplicates": str(definition.duplicates),
+        "not_within_hours": definition.not_within_hours,
         "per_hour": definition.per_hour,
         "segments_per_second": definition.segments_per_second,
         "spread_hours": definition.spread_hours,
@@ -119,6 +120,9 @@ def _faults(rt: Runtime, owner: Account, definition: CampaignDefinition, now: da
     faults = [*senders.faults(owner.senders, definition.sender, test=definition.test)]
     if owner.state is not AccountState.ACTIVE:
         faults.append(Refusal(Code.ACCOUNT_SUSPENDED, f"the account {owner.name!r} is {owner.state}", "account"))
+    if (definition.not_within_hours or 0) > 24 * (kept := rt.settings.campaign_rows_days):
+        words = f"recipients are kept for {kept} days (POSTROAD_CAMPAIGN_ROWS_DAYS): at most {24 * kept} hours"
+        faults.append(Refusal(Code.INVALID_FIELD, words, "not_within_hours"))
     lead = timedelta(days=rt.settings.lead_days)
     return faults + send_window.judge(definition.send_at, definition.valid_until, made_at=now, now=now, lead=lead)
 
@@ -156,6 +160,7 @@ def _defined(campaign: Campaign, changes: Mapping[str, Any]) -> dict[str, Any]:
         "send_at": campaign.send_at,
         "valid_until": campaign.valid_until,
         "duplicates": campaign.duplicates,
+        "not_within_hours": campaign.not_within_hours,
         "per_hour": campaign.per_hour,
         "spread_hours": campaign.spread_hours,
         "local_hours": campaign.local_hours,

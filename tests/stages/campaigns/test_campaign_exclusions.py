@@ -1,11 +1,14 @@
 """Audiences that are left out of a campaign: numbers, recipients of another campaign, those it reached."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from pipeline.errors import Conflict, InvalidInput, NotFound
+from pipeline.rules.identity import ids
 from pipeline.stages.campaigns.check_rows import start_check
+from pipeline.stages.campaigns.create import change
 from pipeline.stages.campaigns.exclude import exclude_numbers, exclude_reached, exclude_recipients
 from schema.campaign import Campaign, GivenRow
 from tests.campaigns import checked, counts, draft, now, rows_of, verdicts
@@ -100,3 +103,33 @@ def test_a_campaign_whose_rows_are_deleted_leaves_nobody_out_in_silence(world: W
     for exclude in (exclude_recipients, exclude_reached):
         with pytest.raises(Conflict, match="the recipients of campaign 'earlier' are not kept any more"):
             exclude(world.rt, made.id, other.id)
+
+
+def test_who_got_a_message_shortly_before_is_left_out_as_of_each_check(world: World) -> None:
+    other, _ = sent(world, *NUMBERS[:2])
+    world.run("UPDATE campaigns SET started_at = now() WHERE id = %(id)s", id=other.id)
+    made = draft(world, rows_of(*NUMBERS[:3], NUMBERS[0]), "later", not_within_hours=48)
+
+    def found(**changes: object) -> list[str | None]:
+        if changes:
+            change(world.rt, made.id, changes)
+        assert checked(world, made).state == "quoted"
+        return list(verdicts(world, made).values())
+
+    left_out = ["recently_messaged", "recently_messaged", None, "recently_messaged"]
+    all_of_them = [None, None, None, "duplicate"]
+    assert found() == left_out
+    assert found(send_at=world.rt.now() + timedelta(hours=47)) == left_out
+    assert found(send_at=world.rt.now() + timedelta(hours=49)) == all_of_them
+    assert found(send_at=None) == left_out
+    assert found(not_within_hours=None) == all_of_them
+    assert found(not_within_hours=1) == left_out
+    earlier = ids.lowest(world.rt.now() - timedelta(hours=2))
+    world.run("UPDATE campaign_rows SET request_id = %(id)s WHERE request_id IS NOT NULL", id=earlier)
+    assert found() == all_of_them
+    assert found(not_within_hours=3) == left_out
+    world.run("UPDATE campaigns SET test = true WHERE id = %(id)s", id=other.id)
+    assert found() == all_of_them
+    world.rt.settings = world.rt.settings.model_copy(update={"campaign_rows_days": 1})
+    with pytest.raises(InvalidInput, match="not_within_hours: recipients are kept for 1 days"):
+        change(world.rt, made.id, {"not_within_hours": 25})

@@ -57,6 +57,32 @@ def test_a_campaign_is_created_loaded_checked_and_quoted_in_one_command(
         assert world.rows(f"SELECT count(*) FROM {table}") == [0]
 
 
+def test_a_campaign_reserves_its_quote_and_leaves_out_who_got_a_message_shortly_before(
+    shell: Shell, world: World, tmp_path: Path
+) -> None:
+    file = people(tmp_path, "+2348012345678,Ada", "+2348012345679,Ben")
+    created(shell, file, "--text", "Hello ${name}", "--reserve", "--not-within", "48")
+    changed = shell("campaign", "exclude", "spring", *OF, "--not-within", "24").out
+    assert shell("campaign", "check", "spring", *OF).code == 0
+    for step in ("approve", "start"):
+        options = ("--max-cost", "800") if step == "approve" else ()
+        assert shell("campaign", step, "spring", *OF, *options).code == 0
+
+    assert (
+        changed == "campaign spring: 0 rows are left out; its next check leaves out who got a message within 24 hours\n"
+    )
+    said = shell("campaign", "status", "spring", *OF).out
+    for words in ("24 h of another message", "held as a whole when it begins", "still reserved", "8.00 NGN"):
+        assert words in said
+    [account] = json.loads(shell("account", "list", "--json").out)
+    assert (account["balance"], account["reserved"]) == (1_000_000 - 800, 800)
+    shell("campaign", "abort", "spring", *OF)
+    found = json.loads(shell("campaign", "status", "spring", *OF, "--json").out)
+    assert (found["reserve"], found["reserved"], world.balance()) == (True, None, 1_000_000)
+    created(shell, file, "--text", "Hello ${name}", "--not-within", "48", name="later")
+    assert "reserved" in shell("status").out
+
+
 def test_rows_that_are_not_sent_are_listed_with_their_lines(shell: Shell, world: World, tmp_path: Path) -> None:
     opt_out(world.rt, "acme", "+2348012345679")
     lines = ["+2348012345678,Ada", "+2348012345679,Ben", "=1+1,Eve", "+447911123456", "+2348012345678,Ada again"]

@@ -145,7 +145,10 @@ def read_options(given: Mapping[str, Any]) -> CampaignDefinition:
         "gates": {name: value for name, value in gates.items() if value is not None},
     }
     speed = ("per_hour", "segments_per_second", "spread_hours", "local_hours")
-    as_they_are = ("send_at", "valid_until", "duplicates", *speed, "canary", "canary_soak", "reserve")
+    as_they_are = (
+        *("send_at", "valid_until", "duplicates", "not_within_hours", *speed),
+        *("canary", "canary_soak", "reserve"),
+    )
     wanted |= {name: given[name] for name in as_they_are}
     found = read_definition({name: value for name, value in wanted.items() if value is not None})
     if isinstance(found, CampaignDefinition):

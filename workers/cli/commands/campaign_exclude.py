@@ -9,6 +9,7 @@ import click
 
 from pipeline.errors import InvalidInput
 from pipeline.runtime import Runtime
+from pipeline.stages.campaigns.create import change
 from pipeline.stages.campaigns.exclude import MOST_NUMBERS, exclude_numbers, exclude_reached, exclude_recipients
 from pipeline.stages.campaigns.find import find
 from schema.campaign import Campaign
@@ -63,16 +64,30 @@ class Audiences:
 @click.command()
 @with_campaign
 @with_exclusions
+@click.option(
+    "--not-within",
+    "hours",
+    type=click.IntRange(0, 720),
+    metavar="HOURS",
+    help="Leave out those whom the account sent a message to within these hours before, as of each check; 0: nobody.",
+)
 @JSON
-def exclude(name: str, account: str | None, json_: bool, **given: Any) -> None:
+def exclude(name: str, account: str | None, hours: int | None, json_: bool, **given: Any) -> None:
     """Leave audiences out of the campaign NAME, before it is approved; then check it again.
 
-    The rows get the verdict `excluded` and keep it. Rows that are loaded later are not left out: repeat it then.
+    The rows get the verdict `excluded` and keep it. Rows that are loaded later are not left out: repeat it then. Those
+    of --not-within are found anew at each check, also among rows that are loaded later.
     """
     with opened() as rt:
         found = found_campaign(rt, name, account)
         rows = exclude_audiences(rt, found, read_audiences(rt, found.account, given))
-    click.echo(as_json({"excluded": rows}) if json_ else f"campaign {found.name}: {rows:,} rows are left out")
+        if hours is not None:
+            change(rt, found.id, {"not_within_hours": hours or None})
+    if json_:
+        click.echo(as_json({"excluded": rows}))
+        return
+    later = f"; its next check leaves out who got a message within {hours} hours" if hours else ""
+    click.echo(f"campaign {found.name}: {rows:,} rows are left out{later}")
 
 
 def read_audiences(rt: Runtime, account: str, given: Mapping[str, Any]) -> Audiences:

@@ -113,6 +113,7 @@ def _definition(campaign: Campaign, amount: int, rest: int | None) -> str:
             "not before": campaign.send_at,
             "not after": campaign.valid_until,
             "duplicates": campaign.duplicates,
+            "not within": f"{campaign.not_within_hours} h of another message" if campaign.not_within_hours else None,
             "per hour": campaign.per_hour,
             "segments/s": campaign.segments_per_second,
             "spread over": f"{campaign.spread_hours:g} h" if campaign.spread_hours else None,

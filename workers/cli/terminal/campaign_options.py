@@ -66,6 +66,13 @@ _LIMITS: tuple[Decorator[Any], ...] = (
         show_default=True,
         help="Rows whose number an earlier row has: leave them out, send them too, or let the check fail.",
     ),
+    click.option(
+        "--not-within",
+        "not_within_hours",
+        type=click.IntRange(1, 720),
+        metavar="HOURS",
+        help="Leave out those whom the account sent a message to within these hours before.",
+    ),
     click.option("--per-hour", type=click.IntRange(1), help="Most recipients per hour."),
     click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second."),
     click.option(
