@@ -73,7 +73,7 @@ class CampaignDefinition(BaseModel):
     #: `09:00-18:00`: between these times of their own day recipients get it; where a number may be in several time
     #: zones, in all of them
     local_hours: Annotated[str, Field(pattern=_LOCAL_HOURS)] | None = None
-    #: recipients, drawn across countries, that are sent first
+    #: recipients, drawn across countries and carriers, that are sent first
     canary: Annotated[int, Field(strict=True, gt=0, le=1_000_000)] | None = None
     #: seconds to wait after the canary before its gates are checked
     canary_soak: Annotated[int, Field(strict=True, ge=0, le=7 * 86400)] = 300

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 
 from schema.campaign import CampaignRow
 from schema.message import Refusal
+from schema.value_class import value_class
 
 #: lines that one look for pending rows passes at most: long stretches of skipped rows are passed in several
 SCANNED = 20_000
@@ -76,18 +77,34 @@ def mark_skipped(conn: Connection, campaign: UUID, lines: Sequence[int], refusal
 
 # Canary --------------------------------------------------------------------------------------------------------
 
-#: in turns over the countries: of each the row with the lowest hash, then the second … Where a row gives no country,
-#: its calling code (E.164: +1 and +7, else two or three digits) stands for it
-_DRAW = """
-SELECT line FROM (
-    SELECT line, lot, row_number() OVER (PARTITION BY place ORDER BY lot) AS turn
+
+@value_class
+class CanaryCandidate:
+    """A pending row that may be drawn for the canary."""
+
+    line: int
+    #: E.164 with the plus
+    phone: str
+    #: ISO 3166-1 alpha-2, as given; None: that of the number
+    country: str | None
+
+
+#: in turns over the countries, and of each over the beginnings of its numbers, by which carriers differ: those with the
+#: lowest hash first. Where a row gives no country, its calling code (E.164: +1 and +7, else two or three digits) stands
+#: for it
+_CANDIDATES = """
+SELECT line, phone, country FROM (
+    SELECT line, phone, country, lot, row_number() OVER (PARTITION BY place ORDER BY turn, lot) AS turn
     FROM (
-        SELECT line, hashint8extended(line::int8, 0) AS lot,
-               coalesce(country, CASE WHEN left(phone, 2) IN ('+1', '+7') THEN left(phone, 2)
-                                      WHEN left(phone, 3) = ANY(%(codes)b) THEN left(phone, 3)
-                                      ELSE left(phone, 4) END) AS place
-        FROM campaign_rows WHERE campaign_id = %(campaign)s AND verdict IS NULL AND request_id IS NULL
-    ) AS pending
+        SELECT *, row_number() OVER (PARTITION BY left(phone, 8) ORDER BY lot) AS turn
+        FROM (
+            SELECT line, phone, country, hashint8extended(line::int8, 0) AS lot,
+                   coalesce(country, CASE WHEN left(phone, 2) IN ('+1', '+7') THEN left(phone, 2)
+                                          WHEN left(phone, 3) = ANY(%(codes)b) THEN left(phone, 3)
+                                          ELSE left(phone, 4) END) AS place
+            FROM campaign_rows WHERE campaign_id = %(campaign)s AND verdict IS NULL AND request_id IS NULL
+        ) AS pending
+    ) AS begun
 ) AS placed
 WHERE turn <= %(count)s ORDER BY turn, lot LIMIT %(count)s
 """
@@ -99,14 +116,17 @@ UPDATE campaign_rows SET canary = true WHERE campaign_id = %(campaign)s AND line
 """
 
 
-def draw(conn: Connection, campaign: UUID, count: int, codes: Sequence[str]) -> int:
-    """Draw up to `count` pending rows across countries for the canary, the same at each call; return how many.
+def candidates(conn: Connection, campaign: UUID, count: int, codes: Sequence[str]) -> list[CanaryCandidate]:
+    """Return up to `count` pending rows of as many countries and beginnings of numbers as there are.
 
-    `codes`: the calling codes of two digits, with a plus.
+    Always in the same order. `codes`: the calling codes of two digits, with a plus.
     """
     params = {"campaign": campaign, "count": count, "codes": list(codes)}
-    lines = conn.exec_driver_sql(_DRAW, params).scalars().all()
+    return [CanaryCandidate(row.line, row.phone, row.country) for row in conn.exec_driver_sql(_CANDIDATES, params)]
+
+
+def draw(conn: Connection, campaign: UUID, lines: Sequence[int]) -> None:
+    """Let the canary of a campaign be these rows, and no others."""
     drawn = {"campaign": campaign, "lines": list(lines)}
     conn.exec_driver_sql(_UNDRAW, drawn)
     conn.exec_driver_sql(_SET_DRAWN, drawn)
-    return len(lines)

@@ -102,6 +102,19 @@ def test_a_canary_of_refused_recipients_does_not_stop_the_rest(world: World) -> 
     assert campaign.counts == (2, 2, 0)
 
 
+def test_a_canary_is_drawn_across_the_carriers_of_a_country(world: World) -> None:
+    world.add_carrier("beta", route="23481")
+    world.add_carrier("gamma", route="234802000002")
+    phones = [*numbers(300), *numbers(3, "+23481"), "+2348020000021"]
+    campaign = Launched(world, phones, CampaignState.APPROVED, canary=5)
+
+    control.start(world.rt, campaign.id)
+
+    drawn = [phone for phone, is_drawn in campaign.rows("phone, canary") if is_drawn]
+    assert Counter(phone[:6] for phone in drawn) == {"+23480": 3, "+23481": 2}
+    assert "+2348020000021" in drawn
+
+
 def test_a_draw_that_is_repeated_draws_the_same_rows(world: World) -> None:
     campaign = mixed(world, canary=7)
     world.run("UPDATE campaign_rows SET canary = true WHERE line BETWEEN 100 AND 110")

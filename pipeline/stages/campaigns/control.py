@@ -12,10 +12,9 @@ from uuid import UUID
 from pipeline.errors import Conflict, InsufficientFunds, NotFound, require
 from pipeline.rules.campaigns.operations import refusal
 from pipeline.rules.money import currencies
-from pipeline.rules.numbers.calling_codes import TWO_DIGITS
-from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, campaign_expansion, campaign_progress, campaigns, held_batches
-from pipeline.transitions import campaign_moves, campaign_quotes
+from pipeline.runtime import Connection, Runtime, Work
+from pipeline.store import batches, campaign_progress, campaigns, held_batches, routing_snapshot
+from pipeline.transitions import campaign_canaries, campaign_moves, campaign_quotes
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState
 
@@ -148,10 +147,12 @@ def _hold_batches(rt: Runtime, campaign: UUID) -> None:
 
 def _draw_canary(rt: Runtime, campaign: UUID) -> None:
     """Draw the canary of an approved campaign; its rows cannot change any more, so each call draws the same."""
-    with rt.begin() as conn:
+    with rt.begin(Work.COMMAND) as conn:
         found = campaigns.of(conn, campaign)
         if found and found.canary and found.state is CampaignState.APPROVED:
-            campaign_expansion.draw(conn, campaign, found.canary, TWO_DIGITS)
+            owner = found.account_id
+            routes = routing_snapshot.choices(conn, rt.snapshots, [owner], rt.unhealthy())[owner].table
+            campaign_canaries.draw(conn, found, found.canary, routes)
 
 
 def _checked(reason: str | None) -> str | None:

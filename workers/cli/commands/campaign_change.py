@@ -30,7 +30,9 @@ from workers.cli.terminal.table_layout import as_json
 @click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second.")
 @click.option("--spread-hours", type=click.FloatRange(0, min_open=True), help="Hours over which recipients are spread.")
 @click.option("--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent.")
-@click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first.")
+@click.option(
+    "--canary", type=click.IntRange(1), help="Recipients, across countries and carriers, that are sent first."
+)
 @click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary.")
 @click.option("--reserve/--no-reserve", default=None, help="Hold the money of the whole quote when it begins.")
 @JSON

@@ -81,7 +81,9 @@ _LIMITS: tuple[Decorator[Any], ...] = (
     click.option(
         "--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent."
     ),
-    click.option("--canary", type=click.IntRange(1), help="Recipients, drawn across countries, that are sent first."),
+    click.option(
+        "--canary", type=click.IntRange(1), help="Recipients, across countries and carriers, that are sent first."
+    ),
     click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary; 300 if not given."),
     click.option(
         "--max-failed", type=click.FloatRange(0, 1, min_open=True), help="Pause above this share of failures."
