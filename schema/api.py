@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from schema.campaign import Campaign, CampaignProgress
 from schema.value_class import value_class
-from schema.vocabulary import AccountState, Code, Encoding, InboundAction, NumberMove, Status
+from schema.vocabulary import AccountState, Code, Encoding, InboundAction, NumberMove, PauseCause, Status
 
 _LONG_AGO, _NOBODY = datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0)
 
@@ -231,6 +232,28 @@ class InboundEvent:
     received_at: datetime
 
 
+@value_class
+class CampaignEvent:
+    """All that a webhook may contain about a campaign's new state, with its counts as of the time of the call."""
+
+    #: id of this delivery; another endpoint has another for the same event
+    delivery: UUID
+    #: id of the change: the same at every try and every endpoint
+    event: UUID
+    endpoint: UUID
+    dialect: str
+    #: the dialect's names of the events that the endpoint subscribes to; empty: all
+    listens_to: frozenset[str]
+    #: number of the try, from 1
+    attempt: int
+    at: datetime
+    #: with the state of the event and its reason
+    campaign: Campaign
+    #: what paused it; None: it is not paused
+    cause: PauseCause | None
+    progress: CampaignProgress
+
+
 @dataclass(frozen=True, slots=True)
 class DialectEvents:
     """Which events a dialect has beside those of messages: what `migrate` stores of it."""
@@ -239,6 +262,8 @@ class DialectEvents:
     has_persons: bool
     #: of inbound messages
     has_inbound: bool
+    #: of campaigns
+    has_campaigns: bool
 
 
 @value_class

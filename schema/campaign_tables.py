@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from schema.columns import NOW, instant, metadata, one_of
 from schema.message_class import MessageClass
-from schema.vocabulary import CampaignState, DuplicatePolicy
+from schema.vocabulary import CampaignState, DuplicatePolicy, PauseCause
 
 #: definition and state; changes are in the audit log. What changes with each portion is in `campaign_progress`
 campaigns = Table(
@@ -136,6 +136,24 @@ campaign_progress = Table(
     instant("worked_at", nullable=False, server_default=NOW),
     CheckConstraint("skipped + sent + left_out <= rows", name="rows"),
     postgresql_with={"fillfactor": "50"},
+)
+
+#: changes of campaigns' states that webhooks report; kept for `webhook_days`, and while deliveries refer to them
+campaign_events = Table(
+    "campaign_events",
+    metadata,
+    #: UUIDv7; those of one campaign rise in the order of its states
+    Column("id", Uuid, primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    #: as the campaign had it then
+    Column("reason", Text),
+    #: what paused it; null: it is not paused
+    Column("cause", Text),
+    instant("at", nullable=False),
+    one_of("state", CampaignState),
+    one_of("cause", PauseCause),
+    Index(None, "campaign_id", "id"),
 )
 
 #: recipients; partitioned by the day of the campaign's id and dropped with it

@@ -35,6 +35,7 @@ from schema.message_class import MessageClass
 from schema.vocabulary import (
     AccountState,
     BatchStatus,
+    CampaignEventType,
     CarrierState,
     ChallengeState,
     DeadLetterSource,
@@ -558,6 +559,8 @@ dialects = Table(
     Column("has_persons", Boolean, nullable=False, server_default=text("false")),
     #: whether it has events of inbound messages
     Column("has_inbound", Boolean, nullable=False, server_default=text("false")),
+    #: whether it has events of campaigns
+    Column("has_campaigns", Boolean, nullable=False, server_default=text("false")),
 )
 
 api_keys = Table(
@@ -666,11 +669,12 @@ webhook_deliveries = Table(
     #: deliveries with the same key share a window of open calls: its endpoint, or all callbacks of one API key
     Column("concurrency_key", Uuid, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    #: its subject: a message, a person's number, or an inbound message
+    #: its subject: a message, a person's number, an inbound message, or a campaign
     Column("message_id", Uuid, nullable=False),
-    #: the person whose number it is about; null: it is about a message, sent or inbound
+    #: the person whose number it is about; null: it is about something else
     Column("person_id", Text),
-    #: the message's new status, the change of the number, or that an inbound message was received; and when
+    #: the message's new status, the change of the number, that an inbound message was received, or the campaign's new
+    #: state; and when
     Column("status", Text, nullable=False),
     _instant("at", nullable=False),
     Column("state", Text, nullable=False, server_default=DeliveryState.WAITING),
@@ -682,7 +686,7 @@ webhook_deliveries = Table(
     Column("answer", Text),
     _instant("done_at"),
     _one_of("state", DeliveryState),
-    _one_of("status", Status, NumberMove, InboundEventType),
+    _one_of("status", Status, NumberMove, InboundEventType, CampaignEventType),
     Index("webhook_deliveries_due", "concurrency_key", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "message_id"),
     Index("webhook_deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),

@@ -313,6 +313,40 @@ class InboundEventType(StrEnum):
     RECEIVED = "inbound_received"
 
 
+class CampaignEventType(StrEnum):
+    """What a webhook says of a campaign: the state that it came into."""
+
+    #: checked and priced
+    QUOTED = "campaign_quoted"
+    #: its check found that it cannot be sent
+    FAILED = "campaign_failed"
+    #: what its quote was made of has changed
+    STALE = "campaign_stale"
+    #: started, or resumed
+    RUNNING = "campaign_running"
+    #: by a person, a gate, or for want of money
+    PAUSED = "campaign_paused"
+    #: each row is sent or skipped
+    FINISHED = "campaign_finished"
+    ABORTED = "campaign_aborted"
+    EXPIRED = "campaign_expired"
+
+
+class PauseCause(StrEnum):
+    """What paused a campaign."""
+
+    #: a person or a program, by command line or API
+    PERSON = "person"
+    #: one of its gates
+    GATES = "gate"
+    #: wallet and quota do not cover the next portion
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    #: the next portion would cost more than was approved
+    QUOTE_EXCEEDED = "quote_exceeded"
+    #: its orders would be refused as a whole; the reason is the code
+    REFUSED = "refused"
+
+
 class CarrierState(StrEnum):
     """Whether a carrier is given messages."""
 

@@ -19,6 +19,7 @@ from schema.api import (
     ApiKey,
     ApiRequest,
     ApiResponse,
+    CampaignEvent,
     Challenge,
     InboundEvent,
     MessageEvent,
@@ -255,5 +256,7 @@ class Dialect:
     person_webhook: Callable[[PersonEvent, Sequence[bytes]], WebhookPost | None] | None = None
     #: returns the webhook call for an inbound message, by (event, secrets, now); None: the API has none for them
     inbound_webhook: Callable[[InboundEvent, Sequence[bytes], datetime], WebhookPost | None] | None = None
+    #: returns the webhook call for a campaign's new state, by (event, secrets, now); None: the API has no campaigns
+    campaign_webhook: Callable[[CampaignEvent, Sequence[bytes], datetime], WebhookPost | None] | None = None
     #: capacity of a part where the vendor bills by fewer characters than are sent, by the requests' name space
     billing: Mapping[str, Capacity] = field(default_factory=dict)

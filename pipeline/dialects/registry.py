@@ -14,7 +14,11 @@ DIALECTS: dict[str, Dialect] = {
 def rows() -> dict[str, DialectEvents]:
     """Return what `migrate` stores of dialects: by name, which events it has webhooks for."""
     return {
-        name: DialectEvents(each.person_webhook is not None, each.inbound_webhook is not None)
+        name: DialectEvents(
+            has_persons=each.person_webhook is not None,
+            has_inbound=each.inbound_webhook is not None,
+            has_campaigns=each.campaign_webhook is not None,
+        )
         for name, each in DIALECTS.items()
     }
 

@@ -1,5 +1,6 @@
 """State transitions of campaigns. A database trigger refuses every other transition (migration 0018)."""
 
+from schema.vocabulary import CampaignEventType
 from schema.vocabulary import CampaignState as State
 
 CAMPAIGN_MOVES: dict[State, frozenset[State]] = {
@@ -23,3 +24,14 @@ ENDED = frozenset(state for state, following in CAMPAIGN_MOVES.items() if not fo
 EDITABLE = frozenset({State.DRAFT, State.FAILED, State.QUOTED, State.STALE})
 #: messages of a campaign may be submitted to carriers; of a finished one what a carrier could not deliver is resent
 SENDABLE = frozenset({State.RUNNING, State.FINISHED})
+#: states that webhooks report as a campaign comes into them
+REPORTED = {
+    State.QUOTED: CampaignEventType.QUOTED,
+    State.FAILED: CampaignEventType.FAILED,
+    State.STALE: CampaignEventType.STALE,
+    State.RUNNING: CampaignEventType.RUNNING,
+    State.PAUSED: CampaignEventType.PAUSED,
+    State.FINISHED: CampaignEventType.FINISHED,
+    State.ABORTED: CampaignEventType.ABORTED,
+    State.EXPIRED: CampaignEventType.EXPIRED,
+}

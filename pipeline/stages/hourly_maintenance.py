@@ -19,7 +19,7 @@ from pipeline.store import (
     requests,
     status_counts,
 )
-from pipeline.store.api import challenges, webhook_deliveries, webhook_endpoints
+from pipeline.store.api import campaign_events, challenges, webhook_deliveries, webhook_endpoints
 from pipeline.store.consent import inbound
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def maintain(rt: Runtime) -> list[str]:
         webhook_endpoints.update_subscriptions(conn)
         webhook_deliveries.prune(conn, rt.settings.webhook_days)
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
+        campaign_events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
         audit_log.prune(conn, rt.now() - timedelta(days=rt.settings.audit_log_days))
         status_counts.prune(conn, rt.now() - timedelta(days=rt.settings.count_minutes_days))

@@ -14,18 +14,25 @@ from schema.campaign import CampaignProgress
 _SELECT = (
     "SELECT "
     + ", ".join(f"p.{each.name}" for each in fields(CampaignProgress))
-    + " FROM campaign_progress AS p WHERE campaign_id = %(campaign)s"
+    + " FROM campaign_progress AS p WHERE campaign_id ="
 )
+_OF, _ALL_OF = f"{_SELECT} %(campaign)s", f"{_SELECT} ANY(%(ids)b)"
 
 
 def of(conn: Connection, campaign: UUID) -> CampaignProgress:
     """Return the counts of a campaign."""
-    return _progress(conn.exec_driver_sql(_SELECT, {"campaign": campaign}).one())
+    return _progress(conn.exec_driver_sql(_OF, {"campaign": campaign}).one())
+
+
+def all_of(conn: Connection, campaigns: Collection[UUID]) -> dict[UUID, CampaignProgress]:
+    """Return the counts of campaigns by their ids."""
+    rows = conn.exec_driver_sql(_ALL_OF, {"ids": list(campaigns)})
+    return {row.campaign_id: _progress(row) for row in rows}
 
 
 def lock(conn: Connection, campaign: UUID) -> CampaignProgress:
     """Return the counts of a campaign, locked for a change; its row in `campaigns` is locked or shared before."""
-    return _progress(conn.exec_driver_sql(f"{_SELECT} FOR UPDATE", {"campaign": campaign}).one())
+    return _progress(conn.exec_driver_sql(f"{_OF} FOR UPDATE", {"campaign": campaign}).one())
 
 
 def _progress(row: Row[Any]) -> CampaignProgress:

@@ -38,6 +38,7 @@ def as_campaign(row: Row[Any]) -> Campaign:
 
 
 _OF = f"{_SELECT} WHERE c.id = %(id)s"
+_ALL_OF = f"{_SELECT} WHERE c.id = ANY(%(ids)b)"
 _NAMED = f"{_SELECT} WHERE a.name = %(account)s AND c.name = %(name)s"
 
 
@@ -45,6 +46,11 @@ def of(conn: Connection, campaign: UUID) -> Campaign | None:
     """Return a campaign; None: there is none."""
     row = conn.exec_driver_sql(_OF, {"id": campaign}).first()
     return as_campaign(row) if row else None
+
+
+def all_of(conn: Connection, campaigns: Collection[UUID]) -> dict[UUID, Campaign]:
+    """Return campaigns by id."""
+    return {row.id: as_campaign(row) for row in conn.exec_driver_sql(_ALL_OF, {"ids": list(campaigns)})}
 
 
 def named(conn: Connection, account: str, name: str) -> Campaign | None:

@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 from schema.api import DialectEvents
 
 _WRITE = """
-INSERT INTO dialects (name, has_persons, has_inbound)
-SELECT * FROM unnest(%(names)s::text[], %(have_persons)s::bool[], %(have_inbound)s::bool[])
-ON CONFLICT (name) DO UPDATE SET has_persons = excluded.has_persons, has_inbound = excluded.has_inbound
+INSERT INTO dialects (name, has_persons, has_inbound, has_campaigns)
+SELECT * FROM unnest(%(names)s::text[], %(have_persons)s::bool[], %(have_inbound)s::bool[],
+                     %(have_campaigns)s::bool[])
+ON CONFLICT (name) DO UPDATE SET has_persons = excluded.has_persons, has_inbound = excluded.has_inbound,
+                                 has_campaigns = excluded.has_campaigns
 """
 
 
@@ -19,5 +21,6 @@ def write(conn: Connection, dialects: Mapping[str, DialectEvents]) -> None:
         "names": list(dialects),
         "have_persons": [each.has_persons for each in dialects.values()],
         "have_inbound": [each.has_inbound for each in dialects.values()],
+        "have_campaigns": [each.has_campaigns for each in dialects.values()],
     }
     conn.exec_driver_sql(_WRITE, params)

@@ -1,25 +1,34 @@
-"""State changes of campaigns, held to `rules/campaign_lifecycle`: money is reserved as one begins, released at its end.
+"""State changes of campaigns, held to `rules/campaign_lifecycle`, with their events.
 
-At the end each row has an outcome.
+Money is reserved as one begins, released at its end. At the end each row has an outcome.
 """
 
 from datetime import datetime
 
 from pipeline.errors import Conflict
-from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED
+from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED, REPORTED
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Connection
 from pipeline.store import campaign_progress, campaign_reservations, campaigns
+from pipeline.store.api import campaign_events
 from pipeline.store.campaign_reservations import Reservation
 from schema.campaign import Campaign
-from schema.vocabulary import CampaignState
+from schema.vocabulary import CampaignState, PauseCause
 
 
-def move(conn: Connection, now: datetime, campaign: Campaign, to: CampaignState, reason: str | None = None) -> None:
-    """Change the state of a locked campaign; Conflict: its state does not allow it.
+def move(
+    conn: Connection,
+    now: datetime,
+    campaign: Campaign,
+    to: CampaignState,
+    reason: str | None = None,
+    *,
+    cause: PauseCause | None = None,
+) -> None:
+    """Change the state of a locked campaign, and write the event that webhooks report; Conflict: it is not allowed.
 
     If it ends so, its rows that are neither sent nor skipped count as left out (fenced, or expired), and what it has
-    reserved and not used is released: the wallet is locked then, so call it last.
+    reserved and not used is released: the wallet is locked then, so call it last. `cause`: what pauses it.
     """
     if to not in CAMPAIGN_MOVES[campaign.state]:
         raise Conflict(f"campaign {campaign.name!r} is {campaign.state}: it cannot become {to}")
@@ -28,6 +37,8 @@ def move(conn: Connection, now: datetime, campaign: Campaign, to: CampaignState,
         campaign_progress.lock(conn, campaign.id)
         campaign_progress.leave_out(conn, campaign.id)
     campaigns.move(conn, campaign.id, campaign.state, to, now, reason=reason, ends=ends)
+    if event := REPORTED.get(to):
+        campaign_events.record(conn, campaign, to, event, now, reason=reason, cause=cause)
     if ends and campaign.reserve:
         campaign_reservations.end(conn, campaign.id, now)
 

@@ -5,29 +5,35 @@ import hmac
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import jsonschema_rs
 import pytest
 from robasedev.webhooks import verify_webhook_signature
 from telesign.rest import RestClient
 from telesign.util import verify_telesign_callback_signature
 
+from pipeline.dialects.postroad.openapi import document
 from pipeline.dialects.registry import DIALECTS
 from pipeline.settings import Settings
 from pipeline.stages import inbound
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.person_import import add_person
-from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.api import webhook_deliveries, webhook_endpoints
+from pipeline.stages.campaigns import control
+from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.deliver import deliver
 from pipeline.stages.settle import settle
 from pipeline.store import carriers
+from pipeline.store.api import campaign_events
 from schema.carriage import Inbound
 from tests.api.conftest import RunningGateway
+from tests.campaigns import checked, draft, rows_of
 from tests.carriers.simulator import simulator
 from tests.dialects.standard_webhooks import VerificationError, verify
 from tests.dialects.vendors import Vendor
@@ -160,6 +166,54 @@ def test_an_inbound_message_is_reported_once_to_the_endpoints_of_its_account_tha
     listed = running_gateway.ask("GET", "/postroad/v1/inbound", headers=bearer).json["data"]
     assert {each["data"]["id"] for each in said} == {each["id"] for each in listed}
     assert all(each["data"] in listed for each in said)
+
+
+def test_states_of_a_campaign_are_reported_in_their_order_without_numbers_and_texts(
+    world: World, customer: Receiver
+) -> None:
+    secret = listen(world, customer, Vendor.POSTROAD)
+    webhook_endpoints.create(
+        world.rt, world.account, DIALECTS[Vendor.POSTROAD], customer.url("/hook"), events=["campaign.paused"]
+    )
+    webhook_endpoints.create(world.rt, world.account, DIALECTS[Vendor.ROBASE], customer.url("/hook"))
+    campaign = draft(world, rows_of(NUMBER), body="A text", merge={"name": "Ada"})
+    checked(world, campaign)
+    approve(world.rt, campaign.id)
+    control.start(world.rt, campaign.id)
+    control.pause(world.rt, campaign.id, "a typo")
+    control.resume(world.rt, campaign.id)
+    control.abort(world.rt, campaign.id)
+
+    accepted = notification(world, customer, 6)
+
+    said = [verify(secret, each.body, each.headers, datetime.now(UTC)) for each in accepted if is_of(secret, each)]
+    assert [each["type"] for each in said] == [
+        *("campaign.quoted", "campaign.running", "campaign.paused", "campaign.running", "campaign.aborted")
+    ]
+    assert [(each["data"]["reason"], each["data"]["cause"]) for each in said if each["data"]["state"] == "paused"] == [
+        ("a typo", "person")
+    ]
+    assert {each["data"]["id"] for each in said} == {str(campaign.id)}
+    assert said[-1]["data"]["progress"]["left_out"] == 1
+    assert len({each.headers["webhook-id"] for each in accepted}) == 5
+    texts = b"".join(each.body for each in accepted)
+    assert not any(each in texts for each in (NUMBER[1:].encode(), b"A text", b"Ada"))
+    components = document()["components"]
+    validator = jsonschema_rs.validator_for({"$ref": "#/components/schemas/CampaignEvent", "components": components})
+    assert [error for each in said for error in validator.iter_errors(each)] == []
+    replayed = [webhook_deliveries.replay(world.rt, account, [campaign.id]) for account in (world.account + 1, None)]
+    assert replayed == [0, 10]
+    world.run("DELETE FROM webhook_deliveries WHERE status <> 'campaign_quoted'")
+    with world.rt.begin() as conn:  # one that may still be replayed is kept
+        assert campaign_events.prune(conn, world.rt.now() + timedelta(days=1)) == 4
+
+
+def is_of(secret: str, call: Accepted) -> bool:
+    """Tell whether a call is signed with this secret."""
+    with contextlib.suppress(VerificationError):
+        verify(secret, call.body, call.headers, datetime.now(UTC))
+        return True
+    return False
 
 
 def verify_any(made: list[Any], call: Accepted) -> Any:

@@ -121,7 +121,8 @@ def test_a_campaign_is_approved_started_paused_resumed_and_aborted(ask: Ask, wor
     assert counts.json["by_country"][0]["statuses"]["queued"] == 3
     assert (aborted.status, aborted.json["state"]) == (200, "aborted")
     assert codes(again) == (409, ["conflict"])
-    assert world.rows("SELECT DISTINCT status FROM webhook_deliveries")[0] == Status.QUEUED
+    reported = world.rows("SELECT DISTINCT status FROM webhook_deliveries WHERE NOT starts_with(status, 'campaign_')")
+    assert reported[0] == Status.QUEUED
 
 
 def test_a_campaign_that_reserves_its_quote_is_started_only_if_there_is_enough(ask: Ask, world: World) -> None:

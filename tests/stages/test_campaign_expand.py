@@ -157,6 +157,7 @@ def test_an_empty_wallet_pauses_the_campaign_and_no_row_fails(world: World) -> N
     campaign.run()
 
     assert (campaign.state, campaign.reason, campaign.counts) == ("paused", "insufficient_funds", (0, 0, 0))
+    assert world.rows("SELECT cause FROM campaign_events") == ["insufficient_funds"]
     assert world.rows("SELECT count(*) FROM requests") == [0]
 
 
@@ -167,6 +168,7 @@ def test_the_approved_cost_is_not_exceeded(world: World) -> None:
     campaign.run()
 
     assert (campaign.state, campaign.reason, campaign.counts) == ("paused", "quote_exceeded", (4, 0, 0))
+    assert world.rows("SELECT cause FROM campaign_events") == ["quote_exceeded"]
 
 
 def test_an_order_that_is_refused_as_a_whole_pauses_the_campaign(world: World) -> None:
@@ -176,6 +178,7 @@ def test_an_order_that_is_refused_as_a_whole_pauses_the_campaign(world: World) -
     campaign.run()
 
     assert (campaign.state, campaign.reason, campaign.counts) == ("paused", "account_suspended", (0, 0, 0))
+    assert world.rows("SELECT cause FROM campaign_events") == ["refused"]
 
 
 def test_no_more_rows_become_messages_than_may_be_on_their_way(world: World) -> None:

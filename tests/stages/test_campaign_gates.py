@@ -51,6 +51,7 @@ def test_a_canary_halts_the_campaign_though_its_one_bad_country_stands_last(worl
     assert sorted(drawn.values()) == [13, 13, 14]
     assert campaign.reason == f"gate:failed {100 * bad / 40:.3g} % of 40"
     assert campaign.counts == (40, 0, 0)
+    assert campaign.world.rows("SELECT state, cause FROM campaign_events") == [("running", None), ("paused", "gate")]
 
 
 def test_a_resumed_campaign_is_not_paused_again_for_what_its_gates_saw(world: World) -> None:

@@ -46,6 +46,7 @@ from pipeline.store import (
 from pipeline.store import unknown_outcomes as store_unknown
 from pipeline.store.api import (
     account_messages,
+    campaign_events,
     challenges,
     list_inbound,
     list_messages,
@@ -515,6 +516,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         lambda crowd: {"keys": crowd.batches, "rooms": [8] * len(crowd.batches), "room": 8, "most": 400},
     ),
     "claim deliveries": (webhook_deliveries._CLAIM, lambda crowd: {"ids": crowd.batches, "lease": 60.0}),
+    "load deliveries of campaigns": (campaign_events._LOAD, lambda crowd: {"ids": crowd.batches, "hours": 24.0}),
     "load deliveries": (webhook_deliveries._LOAD, lambda crowd: {"ids": crowd.batches, "hours": 24.0}),
     "record deliveries": (webhook_deliveries._RECORD, recorded),
     "standings": (

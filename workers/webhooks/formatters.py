@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pipeline.dialects.contract import WebhookFormatter
 from pipeline.dialects.registry import DIALECTS
-from schema.api import InboundEvent, MessageEvent, PersonEvent, WebhookPost
+from schema.api import CampaignEvent, InboundEvent, MessageEvent, PersonEvent, WebhookPost
 
 
 def formatters() -> dict[str, WebhookFormatter]:
@@ -15,7 +15,7 @@ def formatters() -> dict[str, WebhookFormatter]:
 
 def compose(
     formatter: WebhookFormatter,
-    notification: MessageEvent | PersonEvent | InboundEvent,
+    notification: MessageEvent | PersonEvent | InboundEvent | CampaignEvent,
     secrets: Sequence[bytes],
     now: datetime,
 ) -> WebhookPost | None:
@@ -26,4 +26,7 @@ def compose(
     if isinstance(notification, InboundEvent):
         composing = DIALECTS[notification.dialect].inbound_webhook
         return composing(notification, secrets, now) if composing else None
+    if isinstance(notification, CampaignEvent):
+        campaign_call = DIALECTS[notification.dialect].campaign_webhook
+        return campaign_call(notification, secrets, now) if campaign_call else None
     return formatter.compose(notification, secrets, now)

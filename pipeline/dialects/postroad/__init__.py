@@ -17,6 +17,7 @@ DIALECT = Dialect(
     scopes=SCOPES,
     make_key=make_key,
     inbound_webhook=webhooks.compose_inbound,
+    campaign_webhook=webhooks.compose_campaign,
 )
 
 __all__ = ["DIALECT"]

@@ -55,6 +55,12 @@ def progress(found: CampaignProgress, waiting: Mapping[str, int], reserved: int 
 
     `reserved`: minor units that it holds and no message of it does; None: it reserves nothing.
     """
+    held = None if reserved is None else cost(reserved, currency)
+    return counts(found, currency) | {"reserved": held, "waiting": dict(waiting)}
+
+
+def counts(found: CampaignProgress, currency: str) -> Json:
+    """Return the recipients of a campaign by outcome, with the segments and the cost of its messages."""
     return {
         "recipients": found.rows,
         "pending": found.pending,
@@ -63,8 +69,6 @@ def progress(found: CampaignProgress, waiting: Mapping[str, int], reserved: int 
         "left_out": found.left_out,
         "segments": found.segments,
         "cost": cost(found.amount, currency),
-        "reserved": None if reserved is None else cost(reserved, currency),
-        "waiting": dict(waiting),
     }
 
 

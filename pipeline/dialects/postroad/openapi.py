@@ -34,6 +34,7 @@ def document() -> Json:
         "webhooks": {
             "message": {"post": _webhook("A message changed its status", "MessageEvent")},
             "inbound": {"post": _webhook("An inbound message was received", "InboundEvent")},
+            "campaign": {"post": _webhook("A campaign came into another state", "CampaignEvent")},
         },
         "components": {
             "schemas": requested() | responded() | openapi_campaigns.schemas(),

@@ -1,6 +1,6 @@
 """The campaign operations in the OpenAPI document of Postroad's own API: paths and schemas."""
 
-from pipeline.dialects.postroad import campaign_requests, key_settings
+from pipeline.dialects.postroad import campaign_requests, key_settings, webhooks
 from pipeline.dialects.postroad.openapi_blocks import of, operation, paging
 from pipeline.dialects.postroad.openapi_types import (
     CLASS,
@@ -25,7 +25,7 @@ from pipeline.dialects.postroad.openapi_types import (
 )
 from schema.message_class import MessageClass
 from schema.order import MAX_RECIPIENTS
-from schema.vocabulary import CampaignState, DuplicatePolicy, RowOutcome
+from schema.vocabulary import CampaignState, DuplicatePolicy, PauseCause, RowOutcome
 
 _STATE: Json = {"enum": [str(each) for each in CampaignState]}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
@@ -235,7 +235,8 @@ def _responded() -> dict[str, Json]:
     fault = closed({"line": WHOLE, "detail": TEXT})
     loaded: Json = dict.fromkeys(("new", "known", "faulty"), WHOLE) | {"faults": {"type": "array", "items": fault}}
     return {
-        "Campaign": _campaign(),
+        "Campaign": closed(_campaign()),
+        "CampaignEvent": _event(counts | {"cost": ref("Money")}),
         "CampaignPage": page("Campaign"),
         "Progress": closed(counts | {"cost": ref("Money"), "reserved": or_null("Money"), "waiting": waiting}),
         "LoadResult": closed(loaded),
@@ -273,7 +274,15 @@ def _campaign() -> Json:
         **dict.fromkeys(("approved_at", "started_at", "ended_at"), TIME_OR_NULL),
         "progress": or_null("Progress"),
     }
-    return closed(campaign)
+    return campaign
+
+
+def _event(counts: Json) -> Json:
+    """Return the schema of what a webhook says of a campaign: no texts, and its counts as of the call."""
+    shown = {name: each for name, each in _campaign().items() if name not in webhooks.TEXTS}
+    cause = {"enum": [*(str(each) for each in PauseCause), None], "description": "What paused it."}
+    data = closed(shown | {"progress": closed(counts), "cause": cause})
+    return closed({"type": {"enum": list(webhooks.CAMPAIGN_EVENTS.values())}, "timestamp": TIME, "data": data})
 
 
 def _preview() -> Json:

@@ -1,4 +1,4 @@
-"""Postroad's webhooks: status changes of messages, and inbound messages (www.standardwebhooks.com).
+"""Postroad's webhooks: changes of messages and campaigns, and inbound messages (www.standardwebhooks.com).
 
     POST {url}    webhook-id: <event>    webhook-timestamp: 1766570400    webhook-signature: v1,<base64>
     {"type": "message.delivered", "timestamp", "data": {"id", "request_id", "status", "to", "sender", …}}
@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pipeline.dialects.postroad.campaign_responses import campaign, counts
 from pipeline.dialects.postroad.responses import cost, instant, instant_or_none
 from pipeline.dialects.postroad.webhook_signature import sign
-from schema.api import InboundEvent, MessageEvent, WebhookPost
-from schema.vocabulary import Status
+from schema.api import CampaignEvent, InboundEvent, MessageEvent, WebhookPost
+from schema.vocabulary import CampaignState, Status
 
 #: as Standard Webhooks proposes it: a day and a half in all
 SCHEDULE: tuple[float, ...] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400)
@@ -32,11 +33,21 @@ EVENTS = {
     Status.REJECTED: "message.rejected",
     Status.CANCELLED: "message.cancelled",
 }
-
-
 INBOUND = "message.inbound"
+CAMPAIGN_EVENTS = {
+    CampaignState.QUOTED: "campaign.quoted",
+    CampaignState.FAILED: "campaign.failed",
+    CampaignState.STALE: "campaign.stale",
+    CampaignState.RUNNING: "campaign.running",
+    CampaignState.PAUSED: "campaign.paused",
+    CampaignState.FINISHED: "campaign.finished",
+    CampaignState.ABORTED: "campaign.aborted",
+    CampaignState.EXPIRED: "campaign.expired",
+}
 #: all events that an endpoint may subscribe to
-ALL = (*EVENTS.values(), INBOUND)
+ALL = (*EVENTS.values(), INBOUND, *CAMPAIGN_EVENTS.values())
+#: what a campaign's events leave out: texts
+TEXTS = {"body", "merge"}
 
 
 def compose(notification: MessageEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
@@ -63,6 +74,18 @@ def compose_inbound(notification: InboundEvent, secrets: Sequence[bytes], now: d
         "received_at": instant(notification.received_at),
     }
     content = {"type": INBOUND, "timestamp": instant(notification.received_at), "data": data}
+    return _post(notification.event, content, secrets, now)
+
+
+def compose_campaign(notification: CampaignEvent, secrets: Sequence[bytes], now: datetime) -> WebhookPost | None:
+    """Return the webhook call for a campaign's new state, without texts; None: the endpoint did not subscribe."""
+    event = CAMPAIGN_EVENTS[notification.campaign.state]
+    if notification.listens_to and event not in notification.listens_to:
+        return None
+    found = notification.campaign
+    shown = campaign(found, counts(notification.progress, found.currency))
+    data = {name: value for name, value in shown.items() if name not in TEXTS}
+    content = {"type": event, "timestamp": instant(notification.at), "data": data | {"cause": notification.cause}}
     return _post(notification.event, content, secrets, now)
 
 

@@ -6,7 +6,7 @@ died, the call is made again with the same event id.
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,12 +16,21 @@ from pipeline.rules.identity import ids
 from pipeline.rules.routing import retry_after, retry_delays
 from pipeline.runtime import Connection, Runtime
 from pipeline.store import audit_log
-from pipeline.store.api import inbound_events, person_events, webhook_deliveries, webhook_endpoints
-from schema.api import InboundEvent, MessageEvent, PersonEvent
+from pipeline.store.api import campaign_events, inbound_events, person_events, webhook_deliveries, webhook_endpoints
+from schema.api import CampaignEvent, InboundEvent, MessageEvent, PersonEvent
 from schema.value_class import value_class
-from schema.vocabulary import Code, DeliveryState, Encoding, InboundAction, NumberMove, Status
+from schema.vocabulary import (
+    CampaignState,
+    Code,
+    DeliveryState,
+    Encoding,
+    InboundAction,
+    NumberMove,
+    PauseCause,
+    Status,
+)
 
-Notification = MessageEvent | PersonEvent | InboundEvent
+Notification = MessageEvent | PersonEvent | InboundEvent | CampaignEvent
 
 #: lease of a claimed delivery in seconds: longer than any call and its recording take
 LEASE = 60.0
@@ -80,11 +89,14 @@ def claim(rt: Runtime, rooms: Mapping[UUID, int], most: int) -> ClaimedDeliverie
         rows = webhook_deliveries.load(conn, taken.own, OVERLAP)
         numbers = person_events.load(conn, taken.numbers, OVERLAP)
         inbound = inbound_events.load(conn, taken.inbound, OVERLAP)
-        claimed = {*taken.own, *taken.numbers, *taken.inbound}
-        webhook_deliveries.abandon(conn, sorted(claimed - {row["id"] for row in [*rows, *numbers, *inbound]}))
+        moved = campaign_events.load(conn, taken.campaigns, OVERLAP)
+        claimed = {*taken.own, *taken.numbers, *taken.inbound, *taken.campaigns}
+        found = {row["id"] for row in [*rows, *numbers, *inbound, *moved]}
+        webhook_deliveries.abandon(conn, sorted(claimed - found))
     jobs = [_job(rt, row, _telling(row)) for row in rows]
     jobs += [_job(rt, row, _number_telling(row)) for row in numbers]
     jobs += [_job(rt, row, _inbound_telling(row)) for row in inbound]
+    jobs += [_job(rt, row, _campaign_telling(row)) for row in moved]
     return ClaimedDeliveries(jobs, bool(claimed or taken.postponed))
 
 
@@ -199,6 +211,21 @@ def _inbound_telling(row: Mapping[str, Any]) -> InboundEvent:
         carrier=row["carrier"],
         at=row["at"],
         received_at=row["received_at"],
+    )
+
+
+def _campaign_telling(row: Mapping[str, Any]) -> CampaignEvent:
+    return CampaignEvent(
+        delivery=row["id"],
+        event=row["event_id"],
+        endpoint=row["endpoint_id"],
+        dialect=row["dialect"],
+        listens_to=frozenset(row["events"]),
+        attempt=row["tries"],
+        at=row["at"],
+        campaign=replace(row["campaign"], state=CampaignState(row["state"]), reason=row["reason"]),
+        cause=PauseCause(row["cause"]) if row["cause"] else None,
+        progress=row["progress"],
     )
 
 

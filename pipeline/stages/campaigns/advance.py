@@ -9,7 +9,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import batches, campaign_backlog, campaign_progress, campaigns
 from pipeline.transitions import campaign_moves
 from schema.campaign import Campaign
-from schema.vocabulary import CampaignState, Code
+from schema.vocabulary import CampaignState, PauseCause
 
 #: campaigns one call looks at; the others are looked at by the next, the longest unattended first
 PORTION = 200
@@ -55,7 +55,14 @@ def _advance(rt: Runtime, campaign: UUID) -> None:
         with rt.begin() as conn:
             found = campaigns.lock(conn, campaign)
             if found and found.state is CampaignState.SCHEDULED:
-                campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, str(Code.INSUFFICIENT_FUNDS))
+                campaign_moves.move(
+                    conn,
+                    rt.now(),
+                    found,
+                    CampaignState.PAUSED,
+                    str(PauseCause.INSUFFICIENT_FUNDS),
+                    cause=PauseCause.INSUFFICIENT_FUNDS,
+                )
 
 
 def _move(rt: Runtime, campaign: UUID) -> None:

@@ -16,7 +16,7 @@ from pipeline.runtime import Connection, Runtime, Work
 from pipeline.store import batches, campaign_progress, campaigns, held_batches, routing_snapshot
 from pipeline.transitions import campaign_canaries, campaign_moves, campaign_quotes
 from schema.campaign import Campaign
-from schema.vocabulary import CampaignState
+from schema.vocabulary import CampaignState, PauseCause
 
 #: how the reason of a pause by a gate begins
 _GATED = "gate:"
@@ -50,7 +50,7 @@ def pause(rt: Runtime, campaign: UUID, reason: str | None = None) -> CampaignSta
     NotFound; Conflict: it is neither scheduled nor running.
     """
     with _locked(rt, campaign, "pause") as (conn, found):
-        campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, _checked(reason))
+        campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, _checked(reason), cause=PauseCause.PERSON)
     _hold_batches(rt, campaign)
     return CampaignState.PAUSED
 

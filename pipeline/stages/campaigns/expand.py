@@ -36,12 +36,10 @@ from pipeline.transitions.priced_batches import PricedBatches
 from schema.campaign import Campaign, CampaignProgress, CampaignRow, as_order
 from schema.message import Admission, Hint, Refusal
 from schema.order import Order
-from schema.vocabulary import CampaignState
+from schema.vocabulary import CampaignState, PauseCause
 
 #: most rows of one portion
 PORTION = 1000
-#: reasons of a pause, besides the codes of refused orders
-INSUFFICIENT_FUNDS, QUOTE_EXCEEDED = "insufficient_funds", "quote_exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ def write(
         admission = replace(admission, campaign=portion.campaign.id)
         for refusal in admission.refusals:
             if refusal.index is None:
-                _pause(rt, portion.campaign.id, str(refusal.code))
+                _pause(rt, portion.campaign.id, PauseCause.REFUSED, str(refusal.code))
                 return _NOTHING
     try:
         try:
@@ -170,9 +168,9 @@ def write(
             # what was left of the quota may have been used meanwhile: once more with wallet and quota locked first
             return _commit(rt, portion, admission, capacities, locks=True)
     except InsufficientFunds:
-        _pause(rt, portion.campaign.id, INSUFFICIENT_FUNDS)
+        _pause(rt, portion.campaign.id, PauseCause.INSUFFICIENT_FUNDS)
     except _QuoteExceeded:
-        _pause(rt, portion.campaign.id, QUOTE_EXCEEDED)
+        _pause(rt, portion.campaign.id, PauseCause.QUOTE_EXCEEDED)
     return _NOTHING
 
 
@@ -278,8 +276,9 @@ def _write_rows(conn: Connection, portion: ExpansionPortion, admission: Admissio
         raise Conflict(f"rows of campaign {portion.campaign.name!r} have changed while it was running")
 
 
-def _pause(rt: Runtime, campaign: UUID, reason: str) -> None:
+def _pause(rt: Runtime, campaign: UUID, cause: PauseCause, code: str | None = None) -> None:
+    """Pause a campaign that still runs; `code`: of the refusal, if it is the cause."""
     with rt.begin() as conn:
         found = campaigns.lock(conn, campaign)
         if found and found.state is CampaignState.RUNNING:
-            campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, reason)
+            campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, code or str(cause), cause=cause)

@@ -8,7 +8,7 @@ from pipeline.runtime import Runtime
 from pipeline.store import campaign_outcomes, campaign_progress, campaigns
 from pipeline.transitions import campaign_moves
 from schema.campaign import CampaignProgress
-from schema.vocabulary import CampaignState
+from schema.vocabulary import CampaignState, PauseCause
 
 #: rows behind those on their way whose messages are looked at, so that a look costs the same however large it is
 LATEST = 5000
@@ -49,4 +49,4 @@ def _pause(rt: Runtime, looked_at: CampaignProgress, reason: str) -> None:
         if found is None or found.state is not CampaignState.RUNNING:
             return
         if campaign_progress.of(conn, found.id).gated_from == looked_at.gated_from:
-            campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, reason)
+            campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, reason, cause=PauseCause.GATES)

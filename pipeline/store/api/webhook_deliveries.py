@@ -16,7 +16,7 @@ from schema.value_class import value_class
 Row = dict[str, Any]
 
 #: the order of events: a message only moves forward (but failed may become delivered), a number is created
-#: before it is deleted
+#: before it is deleted. Those of a campaign go by their ids, as it may be paused again and again
 _RANK = """
 CASE {}.status WHEN 'scheduled' THEN 0 WHEN 'number_created' THEN 0 WHEN 'queued' THEN 1 WHEN 'sent' THEN 2
                WHEN 'delivered' THEN 4 ELSE 3 END
@@ -60,26 +60,29 @@ JOIN webhook_deliveries AS mine ON mine.id = own.id
 CROSS JOIN LATERAL (
     SELECT min(p.due_at) AS since FROM webhook_deliveries AS p
     WHERE p.message_id = mine.message_id AND p.concurrency_key = mine.concurrency_key AND p.{_OPEN}
-      AND {_RANK.format("p")} < {_RANK.format("mine")}
+      AND ({_RANK.format("p")} < {_RANK.format("mine")}
+           OR starts_with(mine.status, 'campaign_') AND p.event_id < mine.event_id)
 ) AS w
 WHERE d.id = own.id
 RETURNING d.id, w.since IS NULL AS is_ours,
           CASE WHEN d.person_id IS NOT NULL THEN 'number' WHEN d.status = 'inbound_received' THEN 'inbound'
-               ELSE 'message' END AS subject
+               WHEN starts_with(d.status, 'campaign_') THEN 'campaign' ELSE 'message' END AS subject
 """
 
 
-_SUBJECTS = ("message", "number", "inbound")
+_SUBJECTS = ("message", "number", "inbound", "campaign")
 
 
 @value_class
 class ClaimedRows:
     """The result of a claim."""
 
-    #: claimed by this caller, to be delivered now: events of messages, of persons' numbers, of inbound messages
+    #: claimed by this caller, to be delivered now: events of messages, of persons' numbers, of inbound messages, and of
+    #: campaigns
     own: list[UUID]
     numbers: list[UUID]
     inbound: list[UUID]
+    campaigns: list[UUID]
     #: how many were postponed until an earlier event of their message is delivered
     postponed: int
 
@@ -92,11 +95,11 @@ def claim(conn: Connection, rooms: Mapping[UUID, int], room: int, most: int, lea
     params = {"keys": list(rooms), "rooms": list(rooms.values()), "room": room, "most": most}
     ids = [id_ for (id_,) in conn.exec_driver_sql(_LOCK, params)]
     if not ids:
-        return ClaimedRows([], [], [], 0)
+        return ClaimedRows([], [], [], [], 0)
     rows = conn.exec_driver_sql(_CLAIM, {"ids": ids, "lease": lease}).all()
     ours = [(row.id, row.subject) for row in rows if row.is_ours]
-    own, numbers, inbound = ([id_ for id_, subject in ours if subject == each] for each in _SUBJECTS)
-    return ClaimedRows(own, numbers, inbound, len(rows) - len(ours))
+    own, numbers, inbound, campaigns = ([id_ for id_, subject in ours if subject == each] for each in _SUBJECTS)
+    return ClaimedRows(own, numbers, inbound, campaigns, len(rows) - len(ours))
 
 
 _LOAD = """
@@ -230,7 +233,7 @@ _OWN = """
 (%(account)s::int4 IS NULL
  OR d.person_id IS NULL
     AND EXISTS (SELECT FROM messages AS m WHERE m.id = d.message_id AND m.account_id = %(account)s::int4)
- OR (d.person_id IS NOT NULL OR d.status = 'inbound_received')
+ OR (d.person_id IS NOT NULL OR d.status = 'inbound_received' OR starts_with(d.status, 'campaign_'))
     AND EXISTS (SELECT FROM webhook_endpoints AS e WHERE e.id = d.endpoint_id AND e.account_id = %(account)s::int4))
 """
 

@@ -18,7 +18,6 @@ from pipeline.stages.campaigns import control
 from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.campaigns.counts import campaign_counts
 from pipeline.stages.campaigns.create import create as create_campaign
-from pipeline.stages.campaigns.expand import QUOTE_EXCEEDED
 from pipeline.stages.campaigns.find import find, find_same
 from pipeline.stages.campaigns.load import PORTION, faults_of
 from pipeline.stages.campaigns.read_quote import QuotedCampaign, read_quote, spell
@@ -26,7 +25,7 @@ from pipeline.stages.campaigns.results import CampaignStanding
 from pipeline.stages.campaigns.unsent_rows import unsent_rows
 from schema.campaign import Campaign, CampaignDefinition
 from schema.error_codes import Code
-from schema.vocabulary import CampaignState, RowVerdict, Status
+from schema.vocabulary import CampaignState, PauseCause, RowVerdict, Status
 from workers.cli.commands.campaign_create import blocks, file_rows, load_rows, read_options
 from workers.cli.commands.campaign_quotes import check_rows
 from workers.cli.commands.send import TIMEOUT
@@ -50,7 +49,7 @@ _UNCHECKED = {
     *(CampaignState.QUOTED, CampaignState.STALE),
 }
 #: reasons of a pause that is not an operator's or a gate's: the campaign is resumed
-_RESUMED = {*map(str, Code), QUOTE_EXCEEDED}
+_RESUMED = {*map(str, Code), PauseCause.QUOTE_EXCEEDED}
 
 _EPILOG = """
 \b
