@@ -107,6 +107,13 @@ class Settings(BaseSettings):
     #: days for which finished deliveries can be listed and replayed, and their events are kept
     webhook_days: int = Field(default=30, ge=1)
 
+    #: addresses, separated by commas, that get an e-mail when a campaign pauses itself or its check fails; empty: none
+    alert_email_to: str = ""
+    #: their sender; empty: the first of them
+    alert_email_from: str = ""
+    #: smtp://user:password@host:587 (STARTTLS where the server offers it) or smtps://…: the server that takes them
+    smtp_url: SecretStr = SecretStr("")
+
     #: database connections per process
     pool_size: int = Field(default=4, ge=1)
     #: maximum messages per batch

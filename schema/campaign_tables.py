@@ -151,8 +151,13 @@ campaign_events = Table(
     #: what paused it; null: it is not paused
     Column("cause", Text),
     instant("at", nullable=False),
+    #: when operators get an e-mail of it, or another try is made; null: they get none, or it is sent
+    instant("alert_due_at"),
+    #: tries begun
+    Column("alert_tries", SmallInteger, nullable=False, server_default=text("0")),
     one_of("state", CampaignState),
     one_of("cause", PauseCause),
+    Index("campaign_events_alerts", "at", postgresql_where=text("alert_due_at IS NOT NULL")),
     Index(None, "campaign_id", "id"),
 )
 

@@ -37,6 +37,7 @@ from tests.campaigns import checked, draft, rows_of
 from tests.carriers.simulator import simulator
 from tests.dialects.standard_webhooks import VerificationError, verify
 from tests.dialects.vendors import Vendor
+from tests.workers.alerts.smtp_server import MailServer
 from tests.workers.webhooks.receiver import Accepted, Receiver, echo
 from tests.workers.webhooks.test_notifier import eventually, process
 from tests.world import World
@@ -169,7 +170,7 @@ def test_an_inbound_message_is_reported_once_to_the_endpoints_of_its_account_tha
 
 
 def test_states_of_a_campaign_are_reported_in_their_order_without_numbers_and_texts(
-    world: World, customer: Receiver
+    world: World, customer: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = listen(world, customer, Vendor.POSTROAD)
     webhook_endpoints.create(
@@ -184,8 +185,19 @@ def test_states_of_a_campaign_are_reported_in_their_order_without_numbers_and_te
     control.resume(world.rt, campaign.id)
     control.abort(world.rt, campaign.id)
 
-    accepted = notification(world, customer, 6)
+    checked(world, draft(world, name="empty"))
+    with MailServer().running() as mails:
+        monkeypatch.setenv("POSTROAD_ALERT_EMAIL_TO", "ops@example.org")
+        monkeypatch.setenv("POSTROAD_SMTP_URL", f"smtp://127.0.0.1:{mails.port}")
+        with process(world):
+            undone = """
+            SELECT (SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered')
+                 + (SELECT count(*) FROM campaign_events WHERE alert_due_at IS NOT NULL)
+            """
+            eventually(lambda: world.rows(undone) == [0])
+    accepted = [each for each in customer.accepted if b"campaign.failed" not in each.body]
 
+    assert (len(accepted), len(customer.accepted), len(mails.mails)) == (6, 7, 1)
     said = [verify(secret, each.body, each.headers, datetime.now(UTC)) for each in accepted if is_of(secret, each)]
     assert [each["type"] for each in said] == [
         *("campaign.quoted", "campaign.running", "campaign.paused", "campaign.running", "campaign.aborted")
@@ -205,7 +217,7 @@ def test_states_of_a_campaign_are_reported_in_their_order_without_numbers_and_te
     assert replayed == [0, 10]
     world.run("DELETE FROM webhook_deliveries WHERE status <> 'campaign_quoted'")
     with world.rt.begin() as conn:  # one that may still be replayed is kept
-        assert campaign_events.prune(conn, world.rt.now() + timedelta(days=1)) == 4
+        assert campaign_events.prune(conn, world.rt.now() + timedelta(days=1)) == 5
 
 
 def is_of(secret: str, call: Accepted) -> bool:

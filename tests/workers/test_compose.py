@@ -166,6 +166,7 @@ def test_the_example_env_file_names_every_setting_of_the_compose_file_and_no_sec
         *SECRETS,
         "POSTROAD_SECRET_KEY",
         "POSTROAD_SECRET_KEY_OLD",
+        *("POSTROAD_ALERT_EMAIL_TO", "POSTROAD_ALERT_EMAIL_FROM", "POSTROAD_SMTP_URL"),
     }
 
 

@@ -1,4 +1,4 @@
-"""The notifier: a process that calls customers' webhooks, many at once.
+"""The notifier: a process that calls customers' webhooks, many at once, and e-mails operators about campaigns.
 
 It claims due deliveries, makes their calls concurrently, and records the outcomes in batches as they end. Several
 notifiers share the work. The deliveries of one that dies go to the others when their lease expires; one that is stopped
@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from pipeline.stages.api.webhook_deliveries import CallOutcome, ClaimedDeliveries, DeliveryJob
 from workers import open_files
+from workers.alerts.alert_mailer import AlertMailer
 from workers.webhooks.endpoint_window import EndpointWindows
 from workers.webhooks.formatters import compose, formatters
 from workers.webhooks.webhook_client import WebhookClient
@@ -199,14 +200,19 @@ def serve(settings: Settings) -> None:
     try:
         reach = webhook_endpoints.allowed_addresses(rt)
         open_files.allow(2 * settings.webhook_window + 256)
-        asyncio.run(_serve(rt, WebhookClient(reach)))
+        asyncio.run(_serve(rt, WebhookClient(reach), AlertMailer(rt)))
     finally:
         rt.close()
 
 
-async def _serve(rt: Runtime, client: WebhookClient) -> None:
+async def _serve(rt: Runtime, client: WebhookClient, mailer: AlertMailer) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with client:
-        await Notifier(rt, client).run(stop)
+    mailing = asyncio.create_task(mailer.run(stop))
+    try:
+        async with client:
+            await Notifier(rt, client).run(stop)
+    finally:
+        stop.set()
+        await asyncio.gather(mailing, return_exceptions=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.rules.campaigns.alerts import is_alert
 from pipeline.rules.identity import ids
 from pipeline.store import campaign_progress, campaigns
 from schema.campaign import Campaign
@@ -19,8 +20,8 @@ _LAST = "SELECT id FROM campaign_events WHERE campaign_id = %(campaign)s ORDER B
 #: endpoints of dialects that have such events
 _RECORD = """
 WITH written AS (
-    INSERT INTO campaign_events (id, campaign_id, state, reason, cause, at)
-    VALUES (%(id)s, %(campaign)s, %(state)s, %(reason)s, %(cause)s, %(at)s)
+    INSERT INTO campaign_events (id, campaign_id, state, reason, cause, at, alert_due_at)
+    VALUES (%(id)s, %(campaign)s, %(state)s, %(reason)s, %(cause)s, %(at)s, CASE WHEN %(is_alert)s THEN now() END)
 )
 INSERT INTO webhook_deliveries (endpoint_id, concurrency_key, event_id, message_id, status, at)
 SELECT e.id, e.id, %(id)s, %(campaign)s, %(event)s, %(at)s
@@ -41,7 +42,8 @@ def record(
 ) -> None:
     """Insert the event of a locked campaign's new state, and a delivery for each endpoint of its account.
 
-    Its id is above those of the campaign's earlier events, whatever the clocks of their processes said.
+    If it needs a person, an e-mail to operators is due. Its id is above those of the campaign's earlier events, also
+    where the clocks of their processes differ.
     """
     last: UUID | None = conn.exec_driver_sql(_LAST, {"campaign": campaign.id}).scalar()
     id_ = ids.new_ids(at, secrets.randbits(ids.ENTROPY_BITS))
@@ -54,6 +56,7 @@ def record(
         "reason": reason,
         "cause": cause and str(cause),
         "at": at,
+        "is_alert": is_alert(state, cause),
     }
     conn.exec_driver_sql(_RECORD, params)
 
@@ -81,6 +84,37 @@ def load(conn: Connection, ids: Sequence[UUID], hours: float) -> list[Row]:
     wanted = {row["campaign_id"] for row in rows}
     known, counts = campaigns.all_of(conn, wanted), campaign_progress.all_of(conn, wanted)
     return [{**row, "campaign": known[row["campaign_id"]], "progress": counts[row["campaign_id"]]} for row in rows]
+
+
+# E-mails to operators ------------------------------------------------------------------------------------------
+
+_CLAIM_ALERT = """
+WITH due AS MATERIALIZED (
+    SELECT id FROM campaign_events WHERE at > %(since)s AND alert_due_at <= now()
+    ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE campaign_events AS v
+SET alert_tries = v.alert_tries + 1, alert_due_at = now() + %(lease)s * interval '1 second'
+FROM due WHERE v.id = due.id
+RETURNING v.id, v.campaign_id, v.state, v.reason, v.cause, v.at, v.alert_tries
+"""
+
+
+def claim_alert(conn: Connection, since: datetime, lease: float) -> Row | None:
+    """Claim an event since then whose e-mail is due, for `lease` seconds; return it, or None."""
+    row = conn.exec_driver_sql(_CLAIM_ALERT, {"since": since, "lease": lease}).mappings().first()
+    return dict(row) if row else None
+
+
+_RECORD_ALERT = """
+UPDATE campaign_events SET alert_due_at = now() + %(wait)s::float8 * interval '1 second'
+WHERE id = %(id)s AND alert_tries = %(tries)s
+"""
+
+
+def record_alert(conn: Connection, event: UUID, tries: int, wait: float | None) -> None:
+    """Let the e-mail of a claimed event be due in `wait` seconds; None: it is sent."""
+    conn.exec_driver_sql(_RECORD_ALERT, {"id": event, "tries": tries, "wait": wait})
 
 
 _PRUNE = """

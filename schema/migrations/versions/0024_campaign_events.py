@@ -1,4 +1,4 @@
-"""Campaigns: the changes of their states, which webhooks report."""
+"""Campaigns: the changes of their states, which webhooks and e-mails report."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,12 +31,17 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("cause", sa.Text(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("alert_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alert_tries", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.CheckConstraint(f"state IN ({_STATES})", name=op.f("campaign_events_state")),
         sa.CheckConstraint(f"cause IN ({_CAUSES})", name=op.f("campaign_events_cause")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("campaign_events_campaign_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("campaign_events_pkey")),
     )
     op.create_index(op.f("campaign_events_campaign_id_id"), "campaign_events", ["campaign_id", "id"])
+    op.create_index(
+        "campaign_events_alerts", "campaign_events", ["at"], postgresql_where=sa.text("alert_due_at IS NOT NULL")
+    )
     op.add_column("dialects", sa.Column("has_campaigns", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     _allow(f"{_STATUSES}, {_CAMPAIGNS}")
 

@@ -251,7 +251,7 @@ def test_a_public_address_is_not_called_without_tls() -> None:
 def test_a_certificate_is_verified_against_the_host_name_and_not_the_address(
     tmp_path: Path, name: str, is_trusted: bool, answer: int | str
 ) -> None:
-    certificate, key = _certificate(tmp_path, name)
+    certificate, key = certificate_of(tmp_path, name)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
@@ -270,7 +270,7 @@ def test_a_certificate_is_verified_against_the_host_name_and_not_the_address(
     assert asyncio.run(work()) == answer
 
 
-def _certificate(folder: Path, name: str) -> tuple[str, str]:
+def certificate_of(folder: Path, name: str) -> tuple[str, str]:
     """Write a certificate that nobody vouches for; return where it and its key are."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])

@@ -11,7 +11,8 @@ from workers.webhooks.notifier import serve
 def notifier() -> None:
     """Call customers' webhooks until told to stop: signed message events, with retries.
 
-    Public addresses only, unless POSTROAD_WEBHOOK_NETWORKS (["10.0.0.0/8"]) names others. Several may run.
+    Public addresses only, unless POSTROAD_WEBHOOK_NETWORKS (["10.0.0.0/8"]) names others. E-mails operators about
+    campaigns too, if POSTROAD_ALERT_EMAIL_TO and POSTROAD_SMTP_URL are set. Several may run.
     """
     logs.set_up("notifier")
     serve(with_local_servers())

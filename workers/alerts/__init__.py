@@ -1,0 +1,1 @@
+"""E-mails to operators about campaigns that need a person."""
