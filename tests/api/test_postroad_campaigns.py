@@ -1,5 +1,7 @@
 """Campaigns over Postroad's own API: created, loaded, checked, quoted, approved, controlled, and their results."""
 
+import csv
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -7,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.dialects.registry import DIALECTS
+from pipeline.rules.numbers.number_masking import masked_number
 from pipeline.stages.admin.accounts import create_account
 from pipeline.stages.admin.prices import set_price
 from pipeline.stages.admin.wallets import top_up
@@ -29,8 +32,9 @@ def ask(running_gateway: RunningGateway) -> Ask:
     """Call an operation with a live key of acme, unless another is given."""
     token = running_gateway.key(Vendor.POSTROAD, settings={"rate": 1000})["api_key"]
 
-    def call(method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
-        return running_gateway.ask(method, f"/postroad/v1{path}", body, {"Authorization": f"Bearer {key or token}"})
+    def call(method: str, path: str, body: Any = None, key: str | None = None, accept: str = "*/*") -> Answer:
+        headers = {"Authorization": f"Bearer {key or token}", "Accept": accept}
+        return running_gateway.ask(method, f"/postroad/v1{path}", body, headers)
 
     return call
 
@@ -141,6 +145,46 @@ def test_a_campaign_that_reserves_its_quote_is_started_only_if_there_is_enough(a
     assert {name: each["amount"] for name, each in balance.items()} == {"balance": "0.00", "reserved": "12000.00"}
     assert (found["reserve"], found["progress"]["reserved"]["amount"]) == (True, "12000.00")
     assert (found["not_within_hours"], campaign["progress"]["reserved"]) == (48, None)
+
+
+def test_results_and_errors_are_csv_on_request_in_pages_that_make_one_file(
+    ask: Ask, world: World, running_gateway: RunningGateway
+) -> None:
+    campaign = quoted(ask, world, ADA, BEN, "12", ADA, EVA)
+    ask("POST", "/campaigns/spring/approve")
+    ask("POST", "/campaigns/spring/start")
+    expand_portion(world.rt, UUID(campaign["id"]))
+    masking = running_gateway.key(Vendor.POSTROAD, scopes=["campaigns:read"])["api_key"]
+
+    first = ask("GET", "/campaigns/spring/results?format=csv&limit=3")
+    [next_page] = re.findall('<([^>]+)>; rel="next"', first.headers["link"])
+    rest = ask("GET", f"/campaigns/spring/results{next_page}")
+    whole = ask("GET", "/campaigns/spring/results", accept="text/csv")
+    errors = ask("GET", "/campaigns/spring/errors", accept="text/csv")
+    listed = ask("GET", "/campaigns/spring/errors?limit=1")
+    masked = ask("GET", "/campaigns/spring/results?format=csv", key=masking)
+
+    assert (first.headers["content-type"], rest.headers["content-type"]) == (
+        "text/csv; charset=utf-8; header=present",
+        "text/csv; charset=utf-8; header=absent",
+    )
+    assert "link" not in rest.headers
+    assert first.body + rest.body == whole.body
+    rows = list(csv.DictReader(whole.body.decode().splitlines()))
+    shown = [{**each, "number": masked_number(each["number"])} for each in rows]
+    assert shown == list(csv.DictReader(masked.body.decode().splitlines()))
+    assert [(each["line"], each["number"], each["outcome"], each["cost"]) for each in rows if each["cost"]] == [
+        *(("1", ADA, "sent", "400"), ("2", BEN, "sent", "400"), ("5", EVA, "sent", "400"))
+    ]
+    assert errors.body.decode().splitlines()[0] == "line,verdict,fault,phone,correlation_id"
+    assert [each.split(",")[1] for each in errors.body.decode().splitlines()[1:]] == ["phone_invalid", "duplicate"]
+    assert (listed.json["next_cursor"], listed.json["data"][0]["verdict"]) == ("3", "phone_invalid")
+    for path in ("results", "errors"):
+        assert ask("GET", f"/campaigns/spring/{path}", key=masking).json["data"][0]["to"] in ("+2348*******78", "**")
+        assert codes(ask("GET", f"/campaigns/spring/{path}?limit=201")) == (400, ["invalid_field"])
+        assert codes(ask("GET", f"/campaigns/spring/{path}?format=xlsx")) == (400, ["invalid_field"])
+        assert ask("GET", f"/campaigns/spring/{path}", accept="text/csv, application/json").json["data"]
+    assert ask("GET", "/campaigns/spring/previews/1", key=masking).json["to"] == "+2348*******78"
 
 
 REFUSED: dict[str, tuple[str, str, Any, int, str]] = {

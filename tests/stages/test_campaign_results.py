@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import NotFound
 from pipeline.stages.campaigns import control, results
-from pipeline.stages.campaigns.results import result_rows, standing
+from pipeline.stages.campaigns.results import result_page, result_rows, standing
 from pipeline.store.consent import opt_outs
 from pipeline.store.consent.opt_outs import OptOut
 from schema.vocabulary import RowOutcome
@@ -45,7 +45,7 @@ def test_each_row_is_listed_with_its_outcome_and_message(world: World, monkeypat
     assert {row.line: row.message for row in sent} == campaign.messages()
 
     control.abort(world.rt, campaign.id)
-    assert [row.outcome for page in result_rows(world.rt, campaign.id, after=5) for row in page] == ["fenced", "fenced"]
+    assert [row.outcome for row in result_page(world.rt, campaign.id, 5, 10)] == ["fenced", "fenced"]
     with pytest.raises(NotFound):
         list(result_rows(world.rt, world.rt.new_ids()))
 

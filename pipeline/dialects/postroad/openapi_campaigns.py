@@ -1,7 +1,7 @@
 """The campaign operations in the OpenAPI document of Postroad's own API: paths and schemas."""
 
-from pipeline.dialects.postroad import campaign_requests, key_settings, webhooks
-from pipeline.dialects.postroad.openapi_blocks import of, operation, paging
+from pipeline.dialects.postroad import campaign_requests, key_settings, requests, webhooks
+from pipeline.dialects.postroad.openapi_blocks import of, operation, paging, parameter
 from pipeline.dialects.postroad.openapi_types import (
     CLASS,
     COUNTRY,
@@ -70,15 +70,6 @@ def _control_paths() -> Json:
         scope=key_settings.READ_CAMPAIGNS,
         more=(404,),
     )
-    results = operation(
-        "listResults",
-        "List what became of each recipient, by line",
-        200,
-        "ResultPage",
-        scope=key_settings.READ_CAMPAIGNS,
-        more=(404,),
-    )
-    results["parameters"] = list(paging(""))[:2]
     return {
         "/v1/campaigns/{id}/start": move("start", "Start an approved campaign"),
         "/v1/campaigns/{id}/pause": move("pause", "Pause a campaign", "Stop"),
@@ -86,8 +77,36 @@ def _control_paths() -> Json:
         "/v1/campaigns/{id}/abort": move("abort", "End a campaign; what no carrier has is cancelled", "Stop"),
         "/v1/campaigns/{id}/limits": of(patch=limits),
         "/v1/campaigns/{id}/counts": of(get=counts),
-        "/v1/campaigns/{id}/results": of(get=results),
+        "/v1/campaigns/{id}/results": of(
+            get=_rows("listResults", "List what became of each recipient, by line", "ResultPage")
+        ),
+        "/v1/campaigns/{id}/errors": of(
+            get=_rows("listErrors", "List the recipients that are not sent, by line", "UnsentPage")
+        ),
     }
+
+
+def _rows(name: str, words: str, answer: str) -> Json:
+    """Return an operation that lists recipients as JSON or CSV."""
+    found = operation(name, words, 200, answer, scope=key_settings.READ_CAMPAIGNS, more=(404,))
+    found["description"] += f" Numbers are masked unless the key has the scope `{key_settings.READ}` too."
+    limit: Json = {"type": "integer", "minimum": 1, "maximum": requests.MOST_LINES}
+    found["parameters"] = [
+        parameter(
+            "limit", limit, f"As JSON {requests.PAGE}, and at most {requests.MOST}; as CSV {requests.MOST_LINES}."
+        ),
+        parameter("cursor", {"type": "string"}, "The `next_cursor` of the page before, or as its `Link` has it."),
+        parameter("format", {"enum": ["json", "csv"]}, "Without it, as the header `Accept` says: JSON or `text/csv`."),
+    ]
+    well = found["responses"]["200"]
+    well["content"]["text/csv"] = {"schema": {"type": "string"}}
+    well["headers"] = {
+        "Link": {
+            "description": "Of CSV: the next page, relative to the request's address; the last page has none.",
+            "schema": {"type": "string"},
+        }
+    }
+    return found
 
 
 def _definition_paths() -> Json:
@@ -322,6 +341,8 @@ def _results() -> dict[str, Json]:
         "CampaignCounts": closed({"by_country": groups, "by_carrier": groups}),
         "Result": closed(result),
         "ResultPage": page("Result"),
+        "Unsent": closed({name: result[name] for name in ("line", "correlation_id", "to", "verdict", "detail")}),
+        "UnsentPage": page("Unsent"),
     }
 
 

@@ -21,6 +21,8 @@ from schema.vocabulary import Code, Status
 
 #: messages of one page: by default, and at most
 PAGE, MOST = 50, 200
+#: recipients of one page as CSV, unless fewer are asked for
+MOST_LINES = 5000
 #: most characters of an idempotency key
 MOST_KEY = 255
 #: pattern of a message list's cursor, and of that of inbound messages
@@ -99,6 +101,17 @@ class Paging:
     until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """Which recipients of a campaign are asked for."""
+
+    limit: int
+    #: those after this line
+    after: int
+    #: as CSV instead of JSON
+    is_csv: bool
+
+
 @value_class
 class MessageSearch:
     """The parameters of `GET /v1/messages`."""
@@ -129,16 +142,24 @@ def read_cursor(call: ApiRequest) -> tuple[int, UUID | None] | list[Refusal]:
     return query.faults or found
 
 
-def read_after(call: ApiRequest) -> tuple[int, int] | list[Refusal]:
-    """Return limit and cursor of a list whose cursors are line numbers, or all errors."""
-    query = _Query.of(call, ("limit", "cursor"))
+def read_rows(call: ApiRequest) -> RowPage | list[Refusal]:
+    """Return which recipients of a campaign are asked for, and how, or all errors."""
+    query = _Query.of(call, ("limit", "cursor", "format"))
     if isinstance(query, Refusal):
         return [query]
-    paging = query.paging()
-    after = paging.cursor or "0"
+    asked = query.word("format", ("json", "csv"))
+    is_csv = asked == "csv" if asked else _prefers_csv(call.headers.get("accept", ""))
+    limit = query.limit(MOST_LINES, MOST_LINES) if is_csv else query.limit(PAGE, MOST)
+    after = query.text("cursor") or "0"
     if not (after.isascii() and after.isdecimal() and len(after) < 10):
         return [*query.faults, Refusal(Code.INVALID_FIELD, "this cursor is none of ours", "cursor")]
-    return query.faults or (paging.limit, int(after))
+    return query.faults or RowPage(limit, int(after), is_csv)
+
+
+def _prefers_csv(accept: str) -> bool:
+    """Return whether an Accept header names CSV and not JSON."""
+    named = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    return "text/csv" in named and "application/json" not in named
 
 
 def read_search(call: ApiRequest) -> MessageSearch | list[Refusal]:
@@ -178,7 +199,7 @@ class _Query:
 
     def paging(self) -> Paging:
         """Return limit, cursor and times."""
-        return Paging(self._limit(), self.text("cursor"), self._time("since"), self._time("until"))
+        return Paging(self.limit(PAGE, MOST), self.text("cursor"), self._time("since"), self._time("until"))
 
     def text(self, name: str) -> str | None:
         """Return a text that PostgreSQL can store, or None."""
@@ -203,12 +224,13 @@ class _Query:
             self._fault(name, "must be a UUID")
         return found
 
-    def _limit(self) -> int:
-        word = self._given.get("limit") or str(PAGE)
-        if word.isascii() and word.isdecimal() and len(word) <= 3 and 1 <= int(word) <= MOST:
+    def limit(self, usual: int, most: int) -> int:
+        """Return how many items are asked for."""
+        word = self._given.get("limit") or str(usual)
+        if word.isascii() and word.isdecimal() and len(word) <= len(str(most)) and 1 <= int(word) <= most:
             return int(word)
-        self._fault("limit", f"must be a number from 1 to {MOST}")
-        return PAGE
+        self._fault("limit", f"must be a number from 1 to {most}")
+        return usual
 
     def _time(self, name: str) -> datetime | None:
         word = self._given.get(name) or None

@@ -8,12 +8,25 @@ from uuid import UUID
 
 from pipeline.errors import NotFound
 from pipeline.rules.campaign_lifecycle import ENDED
+from pipeline.rules.numbers.number_masking import masked_number
+from pipeline.rules.text.csv_lines import csv_lines
 from pipeline.runtime import Runtime
 from pipeline.store import campaign_backlog, campaign_progress, campaign_reservations, campaign_results, campaigns
 from pipeline.store.campaign_results import MessageRow
 from schema.campaign import Campaign, CampaignProgress
 from schema.value_class import value_class
 from schema.vocabulary import CampaignState, RowOutcome
+
+__all__ = [
+    "PAGE",
+    "CampaignStanding",
+    "ResultRow",
+    "csv_lines",
+    "masked_number",
+    "result_page",
+    "result_rows",
+    "standing",
+]
 
 #: rows of one page
 PAGE = 5000
@@ -47,24 +60,29 @@ class ResultRow:
     final_at: datetime | None
 
 
-def result_rows(rt: Runtime, campaign: UUID, after: int = 0) -> Iterator[list[ResultRow]]:
-    """Yield the results of a campaign's rows after a line, page by page; NotFound.
+def result_rows(rt: Runtime, campaign: UUID) -> Iterator[list[ResultRow]]:
+    """Yield the results of a campaign's rows, page by page; NotFound.
 
     Each page is read by itself: rows that change meanwhile have the state of their page.
     """
-    while True:
-        with rt.read_only() as conn:
-            found = campaigns.of(conn, campaign)
-            if found is None:
-                raise NotFound(f"there is no campaign {str(campaign)!r}")
-            rows = campaign_results.page(conn, campaign, after, PAGE)
-            messages = campaign_results.messages(conn, [row.message for row in rows if row.message])
-        if rows:
-            pending = _LEFT_OUT.get(found.state, RowOutcome.PENDING)
-            yield [_result(row, messages.get(row.message, {}) if row.message else {}, pending) for row in rows]
-            after = rows[-1].line
+    after = 0
+    while rows := result_page(rt, campaign, after, PAGE):
+        yield rows
         if len(rows) < PAGE:
             return
+        after = rows[-1].line
+
+
+def result_page(rt: Runtime, campaign: UUID, after: int, most: int) -> list[ResultRow]:
+    """Return the results of up to `most` rows of a campaign after a line; NotFound."""
+    with rt.read_only() as conn:
+        found = campaigns.of(conn, campaign)
+        if found is None:
+            raise NotFound(f"there is no campaign {str(campaign)!r}")
+        rows = campaign_results.page(conn, campaign, after, most)
+        messages = campaign_results.messages(conn, [row.message for row in rows if row.message])
+    pending = _LEFT_OUT.get(found.state, RowOutcome.PENDING)
+    return [_result(row, messages.get(row.message, {}) if row.message else {}, pending) for row in rows]
 
 
 def _result(row: MessageRow, message: Mapping[str, Any], pending: RowOutcome) -> ResultRow:

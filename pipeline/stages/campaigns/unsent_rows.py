@@ -7,6 +7,8 @@ from uuid import UUID
 from pipeline.runtime import Runtime
 from pipeline.store import campaign_rows
 
+#: columns of the file of errors
+COLUMNS = ("line", "verdict", "fault", "phone", "correlation_id")
 #: rows that are read at once
 _PAGE = 5000
 
@@ -15,9 +17,14 @@ def unsent_rows(rt: Runtime, campaign: UUID) -> Iterator[dict[str, Any]]:
     """Yield line, phone, verdict, fault and correlation id of each row that has a verdict, in order."""
     after = 0
     while True:
-        with rt.read_only() as conn:
-            page = campaign_rows.refused(conn, campaign, after, _PAGE)
+        page = unsent_page(rt, campaign, after, _PAGE)
         yield from page
         if len(page) < _PAGE:
             return
         after = page[-1]["line"]
+
+
+def unsent_page(rt: Runtime, campaign: UUID, after: int, most: int) -> list[dict[str, Any]]:
+    """Return up to `most` rows after a line, as `unsent_rows` yields them."""
+    with rt.read_only() as conn:
+        return campaign_rows.refused(conn, campaign, after, most)

@@ -10,13 +10,18 @@ import click
 
 from pipeline.runtime import Runtime
 from pipeline.stages.campaigns import control
-from pipeline.stages.campaigns.results import CampaignStanding, ResultRow, result_rows, standing
+from pipeline.stages.campaigns.results import (
+    CampaignStanding,
+    ResultRow,
+    csv_lines,
+    masked_number,
+    result_rows,
+    standing,
+)
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState, RowOutcome
 from workers.campaign_wiring import abort as abort_campaign
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
-from workers.cli.terminal.csv_lines import csv_lines
-from workers.cli.terminal.masking import masked
 from workers.cli.terminal.opened import opened
 
 #: seconds between two looks at a campaign
@@ -127,7 +132,7 @@ def results(name: str, account: str | None, numbers: bool, json_: bool) -> None:
 
 
 def _values(row: ResultRow, numbers: bool) -> list[object]:
-    number = row.number if numbers else masked(row.number)
+    number = row.number if numbers else masked_number(row.number)
     return [number if word == "number" else getattr(row, word) for word in _COLUMNS]
 
 

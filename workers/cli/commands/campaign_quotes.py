@@ -8,6 +8,7 @@ from pipeline.stages.campaigns.check_rows import start_check
 from pipeline.stages.campaigns.find import progress as progress_of
 from pipeline.stages.campaigns.preview import RowPreview
 from pipeline.stages.campaigns.read_quote import read_quote, spell
+from pipeline.stages.campaigns.results import masked_number
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState
 from workers.campaign_checking import check_all
@@ -15,7 +16,6 @@ from workers.campaign_preview import order_to_oneself
 from workers.campaign_preview import preview as preview_row
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
 from workers.cli.terminal.campaign_quote import quote_lines, quote_summary
-from workers.cli.terminal.masking import masked
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.producer_key import key_for
 from workers.cli.terminal.table_layout import as_json, pairs, progress
@@ -125,7 +125,7 @@ def _preview_lines(shown: RowPreview, campaign: Campaign) -> str:
     return pairs(
         {
             "line": shown.line,
-            "to": masked(shown.phone) + (f" ({shown.country})" if shown.country else ""),
+            "to": masked_number(shown.phone) + (f" ({shown.country})" if shown.country else ""),
             "not sent": f"{shown.refusal}: {shown.fault}" if shown.refusal else None,
             "from": campaign.sender,
             "text": shown.text,

@@ -10,18 +10,15 @@ import click
 from pipeline.stages.campaigns.counts import campaign_counts
 from pipeline.stages.campaigns.list_campaigns import list_campaigns
 from pipeline.stages.campaigns.read_quote import spell
-from pipeline.stages.campaigns.results import standing
-from pipeline.stages.campaigns.unsent_rows import unsent_rows
+from pipeline.stages.campaigns.results import csv_lines, masked_number, standing
+from pipeline.stages.campaigns.unsent_rows import COLUMNS, unsent_rows
 from schema.campaign import Campaign, CampaignProgress
 from workers.cli.terminal.campaign_counts import counts_lines, minutes_lines
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
-from workers.cli.terminal.csv_lines import csv_lines
-from workers.cli.terminal.masking import masked
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
 _SHOWN_COUNTS = ("rows", "skipped", "sent", "left_out", "pending", "segments")
-_ERRORS = ("line", "verdict", "fault", "phone", "correlation_id")
 
 
 @click.command("list")
@@ -73,16 +70,16 @@ def errors(name: str, account: str | None, numbers: bool, json_: bool) -> None:
     """
     with opened() as rt:
         rows = unsent_rows(rt, found_campaign(rt, name, account).id)
-        shown = rows if numbers else ({**row, "phone": masked(row["phone"])} for row in rows)
+        shown = rows if numbers else ({**row, "phone": masked_number(row["phone"])} for row in rows)
         for text in (
-            _json_lines(shown) if json_ else csv_lines(_ERRORS, ([row[word] for word in _ERRORS] for row in shown))
+            _json_lines(shown) if json_ else csv_lines(COLUMNS, ([row[word] for word in COLUMNS] for row in shown))
         ):
             click.echo(text, nl=False)
 
 
 def _json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
-        yield json.dumps({word: row[word] for word in _ERRORS}, ensure_ascii=False) + "\n"
+        yield json.dumps({word: row[word] for word in COLUMNS}, ensure_ascii=False) + "\n"
 
 
 def _as_json(campaign: Campaign) -> dict[str, Any]:

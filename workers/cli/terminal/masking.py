@@ -6,23 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.stages.campaigns.results import masked_number
 from workers.cli.terminal.table_layout import visible
-
-#: digits of a number that stay visible at its beginning and end
-_HEAD, _TAIL = 5, 2
-
-
-def masked(phone: str) -> str:
-    """Return a number with its middle masked."""
-    if len(phone) <= _HEAD + _TAIL:
-        return "*" * len(phone)
-    return phone[:_HEAD] + "*" * (len(phone) - _HEAD - _TAIL) + phone[-_TAIL:]
 
 
 def all_masked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows with masked phone numbers and bodies."""
     return [
-        {**row, "phone": masked(row["phone"])} | ({"body": "*" * len(row["body"])} if "body" in row else {})
+        {**row, "phone": masked_number(row["phone"])} | ({"body": "*" * len(row["body"])} if "body" in row else {})
         for row in rows
     ]
 

@@ -3,6 +3,7 @@
 from pipeline.dialects.postroad.operations import (
     account,
     campaign_controls,
+    campaign_results,
     campaigns,
     inbound,
     messages,
@@ -18,6 +19,7 @@ OPERATIONS = (
     *webhook_endpoints.OPERATIONS,
     *campaigns.OPERATIONS,
     *campaign_controls.OPERATIONS,
+    *campaign_results.OPERATIONS,
 )
 
 __all__ = ["OPERATIONS"]

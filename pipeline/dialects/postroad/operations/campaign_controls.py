@@ -1,18 +1,17 @@
-"""Campaign operations of Postroad's own API once it is approved: start, stop, resume, limit, counts, results."""
+"""Campaign operations of Postroad's own API once it is approved: start, stop, resume, limit, counts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from pipeline.dialects.contract import ApiOperation, RequestContext, reply
-from pipeline.dialects.postroad import campaign_requests, campaign_responses, requests, responses
+from pipeline.dialects.postroad import campaign_requests, campaign_responses, responses
 from pipeline.dialects.postroad.errors import refuse
 from pipeline.dialects.postroad.key_settings import READ_CAMPAIGNS, WRITE_CAMPAIGNS
 from pipeline.dialects.postroad.operations.campaign_lookup import Operation, find_campaign, refusing
 from pipeline.runtime import Runtime
 from pipeline.stages.campaigns import control
 from pipeline.stages.campaigns.counts import MessageCounts, campaign_counts
-from pipeline.stages.campaigns.results import ResultRow, result_rows
 from schema.api import ApiResponse
 from schema.vocabulary import CampaignState
 
@@ -65,23 +64,6 @@ async def get_counts(context: RequestContext) -> ApiResponse:
     return reply(200, _counts(counts.countries, counts.carriers, found.currency))
 
 
-@refusing
-async def get_results(context: RequestContext) -> ApiResponse:
-    """Answer `GET /v1/campaigns/{id}/results`: a page of what became of each recipient, in the order of their lines."""
-    asked = requests.read_after(context.call)
-    if isinstance(asked, list):
-        return refuse(context.call, asked)
-    limit, after = asked
-    found = await find_campaign(context)
-    rows = await context.submission.run(_first_rows, found.id, after)
-    cursor = str(rows[limit - 1].line) if len(rows) > limit else None
-    return responses.page([_result(each, found.currency) for each in rows[:limit]], cursor)
-
-
-def _first_rows(rt: Runtime, campaign: UUID, after: int) -> list[ResultRow]:
-    return next(result_rows(rt, campaign, after), [])
-
-
 def _counts(countries: Sequence[MessageCounts], carriers: Sequence[MessageCounts], currency: str) -> dict[str, Any]:
     """Return the messages of a campaign by country, and by carrier those that one took or refused."""
     return {
@@ -106,26 +88,6 @@ def _counted(found: MessageCounts, currency: str) -> dict[str, Any]:
     }
 
 
-def _result(row: ResultRow, currency: str) -> dict[str, Any]:
-    """Return what became of one recipient."""
-    return {
-        "line": row.line,
-        "correlation_id": row.correlation_id,
-        "to": row.number,
-        "outcome": row.outcome,
-        "verdict": row.verdict,
-        "detail": row.fault,
-        "message_id": row.message and str(row.message),
-        "status": row.status,
-        "error_code": row.error_code,
-        "carrier": row.carrier,
-        "segments": row.segments,
-        "cost": None if row.cost is None else responses.cost(row.cost, currency),
-        "sent_at": responses.instant_or_none(row.sent_at),
-        "final_at": responses.instant_or_none(row.final_at),
-    }
-
-
 OPERATIONS = (
     ApiOperation("POST", "/v1/campaigns/{id}/start", "control", _moving(control.start), WRITE_CAMPAIGNS),
     ApiOperation("POST", "/v1/campaigns/{id}/pause", "control", _stopping(control.pause), WRITE_CAMPAIGNS),
@@ -133,5 +95,4 @@ OPERATIONS = (
     ApiOperation("POST", "/v1/campaigns/{id}/abort", "control", _stopping(control.abort), WRITE_CAMPAIGNS),
     ApiOperation("PATCH", "/v1/campaigns/{id}/limits", "control", change_limits, WRITE_CAMPAIGNS),
     ApiOperation("GET", "/v1/campaigns/{id}/counts", "campaigns", get_counts, READ_CAMPAIGNS),
-    ApiOperation("GET", "/v1/campaigns/{id}/results", "results", get_results, READ_CAMPAIGNS),
 )

@@ -5,10 +5,11 @@ from uuid import UUID
 from pipeline.dialects.contract import ApiOperation, RequestContext, reply
 from pipeline.dialects.postroad import campaign_requests, campaign_responses, requests, responses
 from pipeline.dialects.postroad.errors import refuse
-from pipeline.dialects.postroad.key_settings import APPROVE_CAMPAIGNS, READ_CAMPAIGNS, WRITE_CAMPAIGNS
+from pipeline.dialects.postroad.key_settings import APPROVE_CAMPAIGNS, READ_CAMPAIGNS, WRITE_CAMPAIGNS, sees_numbers
 from pipeline.dialects.postroad.operations.campaign_lookup import find_campaign, refusing
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.rules.money import currencies
+from pipeline.rules.numbers.number_masking import masked_number
 from pipeline.stages.admit import admit
 from pipeline.stages.campaigns import create, exclude, list_campaigns, load, preview, read_quote, results
 from pipeline.stages.campaigns.approve import approve
@@ -128,7 +129,12 @@ async def get_preview(context: RequestContext) -> ApiResponse:
     }
     price = responses.cost(shown.amount, found.currency)
     answer = campaign_responses.preview(
-        shown.line, shown.phone, text=shown.text, details=details, price=price, due_at=shown.due_at
+        shown.line,
+        shown.phone if sees_numbers(context.key) else masked_number(shown.phone),
+        text=shown.text,
+        details=details,
+        price=price,
+        due_at=shown.due_at,
     )
     return reply(200, answer)
 

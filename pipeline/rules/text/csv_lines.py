@@ -10,12 +10,13 @@ from itertools import islice
 _LINES = 1000
 
 
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield a header and rows as CSV, many lines at once."""
+def csv_lines(header: Sequence[str] | None, rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield a header (None: none) and rows as CSV, many lines at once."""
     rows = iter(rows)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
+    if header:
+        writer.writerow(header)
     while True:
         portion = list(islice(rows, _LINES))
         writer.writerows([cell(value) for value in row] for row in portion)
