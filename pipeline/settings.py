@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     audit_log_days: int = Field(default=3653, ge=1)
     #: hours for which the quote of a campaign may be approved
     campaign_quote_hours: float = Field(default=24, gt=0)
+    #: hours before its time at which the next campaign of a series is created, checked, and approved if it is covered
+    campaign_repeat_hours: float = Field(default=12, ge=0, le=20)
     #: days for which messages are counted by minute; sums by day are kept
     count_minutes_days: int = Field(default=8, ge=1)
     #: days an idempotency key is kept

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from schema.message_class import MessageClass
-from schema.order import CAMPAIGNS, Country, Fields, Moment, Name, Order, Text
+from schema.order import CAMPAIGNS, Country, Fields, Moment, Name, Order, Text, TimeZone
 from schema.value_class import value_class
 from schema.vocabulary import CampaignState, DuplicatePolicy
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 
-_LOCAL_HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
+#: pattern of `09:00-18:00`
+LOCAL_HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
 
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
@@ -72,7 +73,7 @@ class CampaignDefinition(BaseModel):
     spread_hours: Annotated[float, Field(strict=True, gt=0, le=8760)] | None = None
     #: `09:00-18:00`: between these times of their own day recipients get it; where a number may be in several time
     #: zones, in all of them
-    local_hours: Annotated[str, Field(pattern=_LOCAL_HOURS)] | None = None
+    local_hours: Annotated[str, Field(pattern=LOCAL_HOURS)] | None = None
     #: recipients, drawn across countries and carriers, that are sent first
     canary: Annotated[int, Field(strict=True, gt=0, le=1_000_000)] | None = None
     #: seconds to wait after the canary before its gates are checked
@@ -80,6 +81,10 @@ class CampaignDefinition(BaseModel):
     gates: Gates = Gates()
     #: hold the money of the whole quote when it begins, not batch by batch
     reserve: StrictBool = False
+    #: recurrence rule of RFC 5545, whose first time is `send_at`: at each of its times another campaign is sent
+    repeat: Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)] | None = None
+    #: by whose clock it repeats, such as Europe/Paris
+    time_zone: TimeZone | None = None
 
     @model_validator(mode="after")
     def _one_text(self) -> "CampaignDefinition":
@@ -91,6 +96,15 @@ class CampaignDefinition(BaseModel):
     def _window(self) -> "CampaignDefinition":
         if self.valid_until and self.send_at and self.valid_until <= self.send_at:
             raise ValueError("valid_until must be after send_at")
+        return self
+
+    @model_validator(mode="after")
+    def _repetition(self) -> "CampaignDefinition":
+        if self.repeat is None:
+            if self.time_zone is not None:
+                raise ValueError("time_zone is that of repeat: give both or none")
+        elif self.time_zone is None or self.send_at is None:
+            raise ValueError("repeat needs time_zone, and send_at as its first time")
         return self
 
 
@@ -149,6 +163,26 @@ class Campaign:
     ended_at: datetime | None
     #: ISO 4217 of its account
     currency: str
+    #: as in its definition
+    repeat: str | None = None
+    time_zone: str | None = None
+    #: the first campaign of its series; None: it does not repeat
+    series_id: UUID | None = None
+    #: its day in the zone of the series
+    occurs_on: date | None = None
+    #: of the first of a series: the time of the next campaign; None: there is none (any more)
+    repeat_next_at: datetime | None = None
+    #: of the first of a series: why it was ended
+    repeat_ended: str | None = None
+    #: the campaign of its series whose recipients it gets; None: the clock is done with it
+    copies_from: UUID | None = None
+    #: the campaign of its series whose approval covered it; None: it was approved by itself
+    approved_with: UUID | None = None
+
+    @property
+    def is_being_copied(self) -> bool:
+        """Tell whether it has not got all the recipients of the campaign before it yet."""
+        return self.copies_from is not None and self.state is CampaignState.DRAFT
 
     @property
     def audit_subject(self) -> str:

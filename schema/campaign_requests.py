@@ -21,6 +21,8 @@ class CampaignOperation(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     ABORT = "abort"
+    #: no further campaign of its series is created
+    END_REPEAT = "end_repeat"
 
 
 class CampaignPage(BaseModel):
@@ -49,7 +51,7 @@ class CampaignControl(BaseModel):
     operation: CampaignOperation
     #: of a check: how many rows there are; it begins once all are loaded
     rows: Annotated[int, Field(ge=1, strict=True)] | None = None
-    #: of a pause or an abort: why
+    #: of a pause, an abort, or the end of a series: why
     reason: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Float,
     ForeignKey,
     Index,
@@ -86,7 +87,21 @@ campaigns = Table(
     instant("approved_at"),
     instant("started_at"),
     instant("ended_at"),
+    #: recurrence rule (RFC 5545), and the IANA name of the zone whose clock it goes by; null: it is sent once
+    Column("repeat", Text),
+    Column("time_zone", Text),
+    #: the first campaign of its series, and its own day in that zone
+    Column("series_id", ForeignKey("campaigns.id")),
+    Column("occurs_on", Date),
+    #: of the first of a series: the time of the next campaign; why there is none, though the rule has one
+    instant("repeat_next_at"),
+    Column("repeat_ended", Text),
+    #: the clock is making it: its recipients are copied from this campaign, checked, approved
+    Column("copies_from", ForeignKey("campaigns.id")),
+    #: the campaign of its series whose approval covered it
+    Column("approved_with", ForeignKey("campaigns.id")),
     UniqueConstraint("account_id", "name"),
+    UniqueConstraint("series_id", "occurs_on"),
     one_of("state", CampaignState),
     one_of("class", MessageClass),
     one_of("duplicates", DuplicatePolicy),
@@ -103,6 +118,8 @@ campaigns = Table(
         postgresql_where=text("state IN ('checking', 'scheduled', 'running', 'paused')"),
     ),
     Index(None, "account_id", "id"),
+    Index("campaigns_repeating", "repeat_next_at", postgresql_where=text("repeat_next_at IS NOT NULL")),
+    Index("campaigns_copied", "id", postgresql_where=text("copies_from IS NOT NULL AND ended_at IS NULL")),
 )
 
 #: counts of a campaign, changed with each portion of rows; its lock is what serializes portions

@@ -3,9 +3,12 @@
 import json
 import re
 from datetime import datetime
+from functools import cache
 from typing import Annotated
+from zoneinfo import available_timezones
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -51,6 +54,18 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out)]
 
 #: ISO 3166-1 alpha-2
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+_zones = cache(available_timezones)
+
+
+def _known_zone(name: str) -> str:
+    if name not in _zones():
+        raise ValueError("must be a time zone of the IANA database, such as Europe/Paris")
+    return name
+
+
+#: name of a time zone in the IANA database
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 
 
 class Recipient(BaseModel):

@@ -1,6 +1,6 @@
 """Wiring of campaigns: which stage passes what to which, for the check and the expansion of their rows, and the clock.
 
-    by the clock   advance → sms.campaign.check, sms.campaign.expand
+    by the clock   create_next, advance → sms.campaign.check, sms.campaign.expand, sms.campaign.prepare
     expand         gates → next_portion → admit → write → deliver, portion by portion
 
 Functions take the runtime and return what is to be published, as in `workers.wiring`. A hint that is lost is published
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from pipeline.dialects.registry import capacities
+from pipeline.errors import Conflict, InsufficientFunds
 from pipeline.runtime import Runtime
 from pipeline.stages.admit import admit
 from pipeline.stages.campaigns import control
@@ -19,17 +20,34 @@ from pipeline.stages.campaigns.advance import advance
 from pipeline.stages.campaigns.end_batches import end_batches
 from pipeline.stages.campaigns.expand import ExpansionResult, next_portion, write
 from pipeline.stages.campaigns.gates import keep_gates
+from pipeline.stages.campaigns.occurrences import NextStep, give_up, prepare
+from pipeline.stages.campaigns.series import create_next
 from workers.campaign_checking import check_portion
-from workers.task_calls import TaskCall, check_call, deliver_calls, expand_call
+from workers.task_calls import TaskCall, check_call, deliver_calls, expand_call, prepare_call
 
 #: portions that one task expands, and seconds after which it begins no more of them
 _PORTIONS, _SECONDS = 10, 2.0
 
 
 def advance_campaigns(rt: Runtime) -> list[TaskCall]:
-    """Begin, expire and finish campaigns; return the calls that work on their rows."""
+    """Begin, expire and finish campaigns, create the next ones of series; return the calls that work on their rows."""
+    create_next(rt)
     found = advance(rt)
-    return [*map(check_call, found.check), *map(expand_call, found.expand)]
+    return [*map(check_call, found.check), *map(expand_call, found.expand), *map(prepare_call, found.prepare)]
+
+
+def prepare_campaign(rt: Runtime, campaign: UUID) -> list[TaskCall]:
+    """Copy the rows of a campaign that is created in a series, approve and start it; return the call that goes on."""
+    until = time.monotonic() + _SECONDS
+    while (step := prepare(rt, campaign)) is not NextStep.NONE:
+        if step is NextStep.START:
+            try:
+                control.start(rt, campaign)
+            except (Conflict, InsufficientFunds) as error:  # outdated: it is checked again
+                give_up(rt, campaign, str(error))
+        if time.monotonic() > until or rt.is_stopping():
+            return [prepare_call(campaign)]
+    return []
 
 
 def check_campaign(rt: Runtime, campaign: UUID) -> list[TaskCall]:

@@ -19,6 +19,7 @@ from pipeline.stages.campaigns.create import create
 from pipeline.stages.campaigns.find import find, progress
 from pipeline.stages.campaigns.load import load_page
 from pipeline.stages.campaigns.producers import count_wait, is_done, note_done, requires_seal
+from pipeline.stages.campaigns.series import end_repeat, read_series
 from pipeline.stages.unseal import Unsealer
 from schema.actor import Actor
 from schema.campaign import Campaign, CampaignDefinition
@@ -102,7 +103,10 @@ def _create(rt: Runtime, asked: CampaignDefinition) -> None:
 
 def _is_same(campaign: Campaign, asked: CampaignDefinition) -> bool:
     """Tell whether a campaign is the one that a definition made, as far as its text, sender and times tell."""
-    names = ("sender", "template", "message_class", "test", "country", "send_at", "valid_until", "canary", "duplicates")
+    names = (
+        *("sender", "template", "message_class", "test", "country", "send_at", "valid_until", "canary", "duplicates"),
+        *("repeat", "time_zone"),
+    )
     is_same_text = asked.body in (None, campaign.body)
     return is_same_text and all(getattr(campaign, name) == getattr(asked, name) for name in names)
 
@@ -114,6 +118,7 @@ _DONE = {
     CampaignOperation.PAUSE: {CampaignState.PAUSED},
     CampaignOperation.RESUME: {CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.FINISHED},
     CampaignOperation.ABORT: {CampaignState.ABORTED},
+    CampaignOperation.END_REPEAT: set(),
 }
 
 
@@ -133,6 +138,10 @@ def _operate(rt: Runtime, campaign: Campaign, asked: CampaignControl) -> None:
             control.resume(rt, campaign.id)
         case CampaignOperation.ABORT:
             campaign_wiring.abort(rt, campaign.id, asked.reason)
+        case CampaignOperation.END_REPEAT:
+            series = read_series(rt, campaign)
+            if series is None or series.first.repeat_ended is None:
+                end_repeat(rt, campaign.id, asked.reason)
 
 
 def _reject(rt: Runtime, request: UUID, reason: str, words: str, given: Any) -> None:

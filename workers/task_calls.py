@@ -60,6 +60,11 @@ def expand_call(campaign: UUID) -> TaskCall:
     return TaskCall("sms.campaign.expand", CAMPAIGN, (str(campaign),), _HINT_SECONDS)
 
 
+def prepare_call(campaign: UUID) -> TaskCall:
+    """Return the call that prepares a campaign which the clock has created in a series."""
+    return TaskCall("sms.campaign.prepare", CAMPAIGN, (str(campaign),), _HINT_SECONDS)
+
+
 def query_calls(rt: Runtime, asks: Mapping[str, Sequence[UUID]]) -> list[TaskCall]:
     """Return the calls that query carriers for the status of messages; `asks`: carrier → messages."""
     return [

@@ -77,7 +77,7 @@ def promote_due() -> None:
 
 @app.task(name="sms.campaigns")
 def advance_campaigns() -> None:
-    """Begin, expire and finish campaigns; hint those that have rows to be worked on."""
+    """Begin, expire and finish campaigns, create the next ones of series; hint those with rows to be worked on."""
     publish(campaign_wiring.advance_campaigns(runtime()))
 
 
@@ -91,6 +91,12 @@ def check_campaign(campaign: str) -> None:
 def expand_campaign(campaign: str) -> None:
     """Make messages of the next rows of a campaign."""
     publish(campaign_wiring.expand_campaign(runtime(), UUID(campaign)))
+
+
+@app.task(name="sms.campaign.prepare")
+def prepare_campaign(campaign: str) -> None:
+    """Copy the rows of a campaign that was created in a series, approve and start it if that is covered."""
+    publish(campaign_wiring.prepare_campaign(runtime(), UUID(campaign)))
 
 
 @app.task(name="sms.campaign.create", bind=True)

@@ -21,7 +21,8 @@ _ELSEWHERE = {
     "currency": "a.currency",
     "message_class": "c.class AS message_class",
 }
-_SELECT = (
+#: SQL: campaigns `c` as `as_campaign` takes them
+SELECT = (
     "SELECT "
     + ", ".join(_ELSEWHERE.get(each.name, f"c.{each.name}") for each in fields(Campaign))
     + " FROM campaigns AS c JOIN accounts AS a ON a.id = c.account_id"
@@ -29,7 +30,7 @@ _SELECT = (
 
 
 def as_campaign(row: Row[Any]) -> Campaign:
-    """Return the campaign of a row of `_SELECT`."""
+    """Return the campaign of a row of `SELECT`."""
     given = dict(row._mapping)
     given["state"] = CampaignState(row.state)
     given["message_class"] = MessageClass(row.message_class)
@@ -37,9 +38,9 @@ def as_campaign(row: Row[Any]) -> Campaign:
     return Campaign(**given)
 
 
-_OF = f"{_SELECT} WHERE c.id = %(id)s"
-_ALL_OF = f"{_SELECT} WHERE c.id = ANY(%(ids)b)"
-_NAMED = f"{_SELECT} WHERE a.name = %(account)s AND c.name = %(name)s"
+_OF = f"{SELECT} WHERE c.id = %(id)s"
+_ALL_OF = f"{SELECT} WHERE c.id = ANY(%(ids)b)"
+_NAMED = f"{SELECT} WHERE a.name = %(account)s AND c.name = %(name)s"
 
 
 def of(conn: Connection, campaign: UUID) -> Campaign | None:
@@ -103,7 +104,7 @@ def share(conn: Connection, campaign: UUID) -> Campaign | None:
     return as_campaign(row) if row else None
 
 
-_LATEST = f"{_SELECT} WHERE c.id < %(before)s{{condition}} ORDER BY c.id DESC LIMIT %(most)s"
+_LATEST = f"{SELECT} WHERE c.id < %(before)s{{condition}} ORDER BY c.id DESC LIMIT %(most)s"
 _LATEST_OF_ALL = _LATEST.format(condition="")
 _LATEST_OF = _LATEST.format(condition=" AND c.account_id = %(account)s")
 

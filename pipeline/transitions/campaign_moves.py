@@ -15,6 +15,9 @@ from pipeline.store.campaign_reservations import Reservation
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState, PauseCause
 
+_UNCHECKED = {"quote": None, "quoted_at": None, "quote_until": None, "quote_hash": None}
+_UNAPPROVED = {"max_cost": None, "approved_by": None, "approved_at": None, "approved_with": None}
+
 
 def move(
     conn: Connection,
@@ -56,3 +59,20 @@ def run(conn: Connection, now: datetime, campaign: Campaign, clock: datetime) ->
         month = clock.date().replace(day=1)
         reserved = Reservation(campaign.id, campaign.account_id, total.amount, total.quota, month)
         campaign_reservations.reserve(conn, reserved, now)
+
+
+def begin_check(conn: Connection, now: datetime, campaign: Campaign, at: datetime) -> None:
+    """Let the rows of a locked campaign be checked, from the first; its quote and approval are void.
+
+    `at`: the time that is the same for all hosts. Conflict: it is being checked, or was started.
+    """
+    move(conn, now, campaign, CampaignState.CHECKING)
+    campaigns.update(conn, campaign.id, {CampaignState.CHECKING}, _UNCHECKED | _UNAPPROVED)
+    campaign_progress.lock(conn, campaign.id)
+    campaign_progress.begin_check(conn, campaign.id, at)
+
+
+def require_copied(campaign: Campaign) -> None:
+    """Raise Conflict while the recipients of a campaign are being copied from the one before it in its series."""
+    if campaign.is_being_copied:
+        raise Conflict(f"campaign {campaign.name!r} is being made by its series: wait until it is quoted")

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -249,3 +250,26 @@ def test_campaigns_are_seen_by_keys_of_their_account_and_tests_alone_by_test_key
         assert ask("POST", f"/campaigns/{live[0]}/abort", key=key).status == 404
     assert codes(ask("PATCH", f"/campaigns/{tested['id']}", {"test": False}, trial))[0] == 400
     assert ask("GET", f"/campaigns/{uuid4()}").status == 404
+
+
+def test_a_series_is_begun_and_ended(ask: Ask, world: World) -> None:
+    daily = {
+        "send_at": (world.rt.now() + timedelta(days=1)).isoformat(),
+        "repeat": "FREQ=DAILY",
+        "time_zone": "Africa/Lagos",
+    }
+    campaign = quoted(ask, world, ADA, **daily, local_hours="08:00-20:00")
+    place = f"/campaigns/{campaign['id']}"
+    for step in ("approve", "start"):
+        assert ask("POST", f"{place}/{step}").status == 200
+    begun, ended, again = (ask(*call) for call in (("GET", place), *[("POST", f"{place}/end-repeat")] * 2))
+    refused = ask("POST", "/campaigns", SPRING | daily | {"name": "x", "repeat": "FREQ=HOURLY"})
+
+    assert (begun.json["repeat"], begun.json["time_zone"]) == ("FREQ=DAILY", "Africa/Lagos")
+    assert (begun.json["series_id"], begun.json["local_hours"]) == (campaign["id"], "08:00-20:00")
+    assert (begun.json["next_at"] > begun.json["send_at"], begun.json["repeat_ended"]) == (True, None)
+    assert (ended.status, ended.json["next_at"], ended.json["state"]) == (200, None, "scheduled")
+    assert ended.json["repeat_ended"].startswith("ended by api_key:")
+    assert codes(again) == (409, ["conflict"])
+    assert refused.status in (400, 422)
+    assert "FREQ is DAILY" in refused.json["errors"][0]["detail"]

@@ -22,7 +22,7 @@ from tests.stages.launched import Launched, numbers
 from tests.workers.conftest import Eventually, Site
 from tests.world import World
 from workers.producer_campaigns import LONGEST_WAIT, TooEarly, take_request
-from workers.task_calls import check_call, expand_call
+from workers.task_calls import check_call, expand_call, prepare_call
 
 DEFINITION = {
     "account": "acme",
@@ -110,10 +110,11 @@ def test_what_is_invalid_or_not_possible_becomes_a_dead_letter_and_changes_nothi
         ("rows", page(1)),
         ("control", control("approve")),
         ("control", control("pause")),
+        ("control", control("end_repeat")),  # it does not repeat
     ):
         take(world.rt, task, given)
 
-    assert reasons(world.rt) == ["campaign_conflict"] * 2 + ["campaign_invalid"] * 6
+    assert reasons(world.rt) == ["campaign_conflict"] * 3 + ["campaign_invalid"] * 6
     assert world.rows("SELECT state FROM campaigns") == ["draft"]
 
 
@@ -163,7 +164,7 @@ def test_operations_that_were_done_already_change_nothing(world: World) -> None:
 def test_hints_of_campaigns_hold_an_id_and_expire(world: World) -> None:
     id_ = world.rt.new_ids()
 
-    for call in (check_call(id_), expand_call(id_)):
+    for call in (check_call(id_), expand_call(id_), prepare_call(id_)):
         assert (call.args, call.queue) == ((str(id_),), "campaign")
         assert call.expires
 

@@ -74,6 +74,7 @@ TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.campaign.control": _order,
     "sms.campaign.create": _order,
     "sms.campaign.expand": _campaign,
+    "sms.campaign.prepare": _campaign,
     "sms.campaign.rows": _order,
     "sms.campaigns": _nothing,
     "sms.fold": _nothing,

@@ -34,10 +34,13 @@ def campaign(found: Campaign, progress: Json | None = None) -> Json:
         "not_within_hours": found.not_within_hours,
         "per_hour": found.per_hour,
         "segments_per_second": found.segments_per_second,
+        "spread_hours": found.spread_hours,
+        "local_hours": found.local_hours,
         "canary": found.canary,
         "canary_soak": found.canary_soak,
         "gates": dict(found.gates),
         "reserve": found.reserve,
+        **_series(found),
         "quote_until": instant_or_none(found.quote_until),
         "max_cost": None if found.max_cost is None else cost(found.max_cost, found.currency),
         "created_by": found.created_by,
@@ -47,6 +50,18 @@ def campaign(found: Campaign, progress: Json | None = None) -> Json:
         "started_at": instant_or_none(found.started_at),
         "ended_at": instant_or_none(found.ended_at),
         "progress": progress,
+    }
+
+
+def _series(found: Campaign) -> Json:
+    return {
+        "repeat": found.repeat,
+        "time_zone": found.time_zone,
+        "series_id": found.series_id and str(found.series_id),
+        "occurs_on": found.occurs_on and found.occurs_on.isoformat(),
+        "next_at": instant_or_none(found.repeat_next_at),
+        "repeat_ended": found.repeat_ended,
+        "approved_with": found.approved_with and str(found.approved_with),
     }
 
 

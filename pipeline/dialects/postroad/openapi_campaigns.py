@@ -23,12 +23,14 @@ from pipeline.dialects.postroad.openapi_types import (
     page,
     ref,
 )
+from schema.campaign import LOCAL_HOURS
 from schema.message_class import MessageClass
 from schema.order import MAX_RECIPIENTS
 from schema.vocabulary import CampaignState, DuplicatePolicy, PauseCause, RowOutcome
 
 _STATE: Json = {"enum": [str(each) for each in CampaignState]}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
+_ID_OR_NULL: Json = {"type": ["string", "null"], "format": "uuid"}
 _NAME: Json = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NO_CONTROLS}
 _OTHER: Json = {"type": ["string", "null"], "minLength": 1, "maxLength": 64, "description": "Id or name of a campaign."}
 #: how often and how fast, in requests and responses
@@ -42,6 +44,10 @@ _PACE: Json = {
     },
     "per_hour": {"type": ["integer", "null"], "minimum": 1, "exclusiveMaximum": 2**31},
     "segments_per_second": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1_000_000},
+    "spread_hours": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 8760},
+    "local_hours": TEXT_OR_NULL | {"pattern": LOCAL_HOURS},
+    "repeat": TEXT_OR_NULL | {"minLength": 1, "maxLength": 200, "description": "A rule of RFC 5545: `FREQ=DAILY`."},
+    "time_zone": TEXT_OR_NULL | {"maxLength": 64, "description": "By whose clock it repeats: `Europe/Paris`."},
     "canary": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000},
 }
 
@@ -75,6 +81,7 @@ def _control_paths() -> Json:
         "/v1/campaigns/{id}/pause": move("pause", "Pause a campaign", "Stop"),
         "/v1/campaigns/{id}/resume": move("resume", "Resume a paused campaign"),
         "/v1/campaigns/{id}/abort": move("abort", "End a campaign; what no carrier has is cancelled", "Stop"),
+        "/v1/campaigns/{id}/end-repeat": move("endRepeatOf", "End the series of a campaign", "Stop"),
         "/v1/campaigns/{id}/limits": of(patch=limits),
         "/v1/campaigns/{id}/counts": of(get=counts),
         "/v1/campaigns/{id}/results": of(
@@ -285,6 +292,11 @@ def _campaign() -> Json:
         "canary_soak": WHOLE_OR_NULL,
         "gates": {"type": "object"},
         "reserve": FLAG,
+        "series_id": _ID_OR_NULL,
+        "occurs_on": {"type": ["string", "null"], "format": "date"},
+        "next_at": TIME_OR_NULL,
+        "repeat_ended": TEXT_OR_NULL,
+        "approved_with": _ID_OR_NULL,
         "quote_until": TIME_OR_NULL,
         "max_cost": or_null("Money"),
         "created_by": TEXT,
@@ -329,7 +341,7 @@ def _results() -> dict[str, Json]:
         "outcome": {"enum": [str(each) for each in RowOutcome]},
         "verdict": TEXT_OR_NULL,
         "detail": TEXT_OR_NULL,
-        "message_id": {"type": ["string", "null"], "format": "uuid"},
+        "message_id": _ID_OR_NULL,
         "status": TEXT_OR_NULL,
         "error_code": TEXT_OR_NULL,
         "carrier": TEXT_OR_NULL,

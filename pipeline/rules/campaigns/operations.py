@@ -1,8 +1,13 @@
 """What operators may do with a campaign, by its state."""
 
+from pipeline.errors import require
 from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED
 from schema.vocabulary import CampaignState as State
 
+#: how the reason of a pause by a gate begins
+GATED = "gate:"
+#: longest reason, in characters
+_REASON = 200
 _STARTED = frozenset({State.SCHEDULED, State.RUNNING, State.PAUSED})
 
 #: operation → the states that allow it
@@ -31,3 +36,13 @@ def refusal(name: str, state: State, operation: str) -> str | None:
 
 
 _PAST = {"start": "started", "pause": "paused", "resume": "resumed", "abort": "aborted", "limit": "limited"}
+
+
+def operator_reason(reason: str | None) -> str | None:
+    """Return an operator's reason; InvalidInput unless it is one line of text."""
+    words = (reason or "").strip() or None
+    require(
+        words is None or (len(words) <= _REASON and words.isprintable()), f"a reason is a line of {_REASON} characters"
+    )
+    require(words is None or not words.startswith(GATED), f"a reason does not begin with {GATED!r}")
+    return words

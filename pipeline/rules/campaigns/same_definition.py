@@ -20,7 +20,16 @@ def difference(campaign: Campaign, definition: CampaignDefinition, ignored: Coll
 _COMMON = (
     *("sender", "test", "template", "country", "send_at", "valid_until", "duplicates", "not_within_hours"),
     *("per_hour", "segments_per_second", "spread_hours", "local_hours", "canary", "canary_soak", "reserve"),
+    *("repeat", "time_zone"),
 )
+#: what may differ between campaigns of a series that one approval covers: their times, and a speed that was changed
+_OF_ONE = {"send_at", "valid_until", "per_hour", "segments_per_second"}
+
+
+def changed_since(approved: Campaign, campaign: Campaign) -> str | None:
+    """Return the first field in which a campaign of a series differs from an approved one; None: it is covered."""
+    before, after = _stored(approved), _stored(campaign)
+    return next((name for name in before if name not in _OF_ONE and before[name] != after[name]), None)
 
 
 def _stored(campaign: Campaign) -> dict[str, object]:

@@ -38,4 +38,6 @@ def bind(campaign: Campaign, progress: CampaignProgress, prices: Iterable[Price]
         content["reserve"] = True
     if campaign.not_within_hours:
         content["not_within_hours"] = campaign.not_within_hours
+    if campaign.repeat:
+        content["repeat"] = [campaign.repeat, campaign.time_zone]
     return sha256(json.dumps(content, sort_keys=True).encode()).digest()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pipeline.errors import InsufficientFunds
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import batches, campaign_backlog, campaign_progress, campaigns
+from pipeline.store import batches, campaign_backlog, campaign_progress, campaign_series, campaigns
 from pipeline.transitions import campaign_moves
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState, PauseCause
@@ -27,6 +27,8 @@ class DueCampaigns:
     check: list[UUID]
     #: whose rows are to become messages, and whose gates are to be looked at
     expand: list[UUID]
+    #: created in a series: their rows are to be copied, or their quote is to be looked at
+    prepare: list[UUID]
 
 
 def advance(rt: Runtime) -> DueCampaigns:
@@ -38,14 +40,16 @@ def advance(rt: Runtime) -> DueCampaigns:
         now = rt.common_time(batches.clock(conn))
         before = now - timedelta(seconds=STALE)
         found = campaigns.due(conn, now, before, PORTION)
+        made = campaign_series.unfinished(conn, before, PORTION)
     for each in found:
         if each.is_due or each.is_over or (each.has_outcomes and each.state is CampaignState.RUNNING):
             _advance(rt, each.id)
     states = {each.id: each.state for each in found}
     with rt.begin() as conn:
-        hinted = sorted(campaign_progress.hint(conn, states, before, now))
-    checked = [each for each in hinted if states[each] is CampaignState.CHECKING]
-    return DueCampaigns(checked, [each for each in hinted if states[each] is not CampaignState.CHECKING])
+        hinted = sorted(campaign_progress.hint(conn, {*states, *made}, before, now))
+    checked = [each for each in hinted if states.get(each) is CampaignState.CHECKING]
+    expanded = [each for each in hinted if each in states and each not in checked]
+    return DueCampaigns(checked, expanded, [each for each in hinted if each in made])
 
 
 def _advance(rt: Runtime, campaign: UUID) -> None:

@@ -6,19 +6,11 @@ from pipeline.errors import Conflict, NotFound
 from pipeline.rules.money.currencies import spell
 from pipeline.rules.money.quotes import Quote
 from pipeline.runtime import Connection, Runtime, acting
-from pipeline.store import accounts, audit_log, batches, campaigns
-from pipeline.transitions import campaign_moves, campaign_quotes
+from pipeline.store import accounts, batches, campaigns
+from pipeline.transitions import campaign_approvals, campaign_moves, campaign_quotes
 from schema.actor import Actor, actor_name
 from schema.campaign import Campaign
 from schema.vocabulary import ActorKind, CampaignState
-
-#: actors that prove who they are
-_AUTHENTICATED = {ActorKind.OS_USER, ActorKind.API_KEY}
-#: columns that say how far a campaign is; whoever changes another one has written it
-_STATE_COLUMNS = {
-    *("state", "reason", "quoted_at", "quote_until", "max_cost"),
-    *("approved_by", "approved_at", "started_at", "ended_at"),
-}
 
 
 def approve(rt: Runtime, campaign: UUID, *, max_cost: int | None = None) -> Campaign:
@@ -73,15 +65,13 @@ def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor
     if limit is None or cost <= limit:
         return
     above = f"account {campaign.account!r} requires a second person above {spell(limit, campaign.currency)}"
-    if actor is None or actor.kind not in _AUTHENTICATED:
+    if actor is None or actor.kind not in campaign_approvals.AUTHENTICATED:
         raise Conflict(f"{above}: an operating-system user or an API key must approve")
     creator = campaign.created_by
     if creator in (actor_name(actor), f"{actor.kind}:{actor.claimed}"):
         raise Conflict(f"{above}: its creator, {creator}, cannot approve campaign {campaign.name!r}")
     if actor.kind is ActorKind.OS_USER and actor.claimed is not None:
         raise Conflict(f"{above}: a user must approve as himself, without --as or sudo")
-    of = conn, campaign.account_id, "campaigns", campaign.audit_subject
-    writers = audit_log.writers(*of, campaign.created_at, _STATE_COLUMNS)
-    if actor_name(actor) in writers:
+    if actor_name(actor) in campaign_approvals.writers(conn, campaign):
         writer = f"{actor_name(actor)}, who has created it, changed it or loaded recipients"
         raise Conflict(f"{above}: {writer}, cannot approve campaign {campaign.name!r}")

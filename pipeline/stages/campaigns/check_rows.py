@@ -36,9 +36,6 @@ from schema.vocabulary import CampaignState, DuplicatePolicy
 #: rows that are checked in one transaction
 PORTION = 2000
 
-_UNCHECKED = {"quote": None, "quoted_at": None, "quote_until": None, "quote_hash": None}
-_UNAPPROVED = {"max_cost": None, "approved_by": None, "approved_at": None}
-
 
 @dataclass(frozen=True, slots=True)
 class RowsToCheck:
@@ -76,10 +73,8 @@ def start_check(rt: Runtime, campaign: UUID) -> None:
         found = campaigns.lock(conn, campaign)
         if found is None:
             raise NotFound(f"there is no campaign {campaign}")
-        campaign_moves.move(conn, rt.now(), found, CampaignState.CHECKING)
-        campaigns.update(conn, campaign, {CampaignState.CHECKING}, _UNCHECKED | _UNAPPROVED)
-        campaign_progress.lock(conn, campaign)
-        campaign_progress.begin_check(conn, campaign, rt.common_time(batches.clock(conn)))
+        campaign_moves.require_copied(found)
+        campaign_moves.begin_check(conn, rt.now(), found, rt.common_time(batches.clock(conn)))
 
 
 def next_rows(rt: Runtime, campaign: UUID) -> RowsToCheck | None:

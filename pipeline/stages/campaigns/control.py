@@ -10,20 +10,17 @@ from datetime import datetime
 from uuid import UUID
 
 from pipeline.errors import Conflict, InsufficientFunds, NotFound, require
-from pipeline.rules.campaigns.operations import refusal
+from pipeline.rules.campaigns.operations import GATED, operator_reason, refusal
+from pipeline.rules.campaigns.repetition import repetition_of
 from pipeline.rules.money import currencies
 from pipeline.runtime import Connection, Runtime, Work
-from pipeline.store import batches, campaign_progress, campaigns, held_batches, routing_snapshot
+from pipeline.store import batches, campaign_progress, campaign_series, campaigns, held_batches, routing_snapshot
 from pipeline.transitions import campaign_canaries, campaign_moves, campaign_quotes
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState, PauseCause
 
-#: how the reason of a pause by a gate begins
-_GATED = "gate:"
 #: batches held in one transaction
 HELD_AT_ONCE = 500
-#: longest reason, in characters
-_REASON = 200
 
 
 def start(rt: Runtime, campaign: UUID) -> CampaignState:
@@ -38,6 +35,8 @@ def start(rt: Runtime, campaign: UUID) -> CampaignState:
         now = rt.common_time(batches.clock(conn))
         outdated = campaign_quotes.why_outdated(conn, found, now)
         to = CampaignState.STALE if outdated else _waits_or_runs(found, now)
+        if not outdated:
+            _begin_series(conn, found)
         _move(rt, conn, found, to, now, outdated)
     if outdated:  # committed: it is stale
         raise Conflict(f"campaign {found.name!r}: {outdated}: check and approve it again")
@@ -50,7 +49,9 @@ def pause(rt: Runtime, campaign: UUID, reason: str | None = None) -> CampaignSta
     NotFound; Conflict: it is neither scheduled nor running.
     """
     with _locked(rt, campaign, "pause") as (conn, found):
-        campaign_moves.move(conn, rt.now(), found, CampaignState.PAUSED, _checked(reason), cause=PauseCause.PERSON)
+        campaign_moves.move(
+            conn, rt.now(), found, CampaignState.PAUSED, operator_reason(reason), cause=PauseCause.PERSON
+        )
     _hold_batches(rt, campaign)
     return CampaignState.PAUSED
 
@@ -64,7 +65,7 @@ def resume(rt: Runtime, campaign: UUID) -> CampaignState:
     with _locked(rt, campaign, "resume") as (conn, found):
         now = rt.common_time(batches.clock(conn))
         to = _waits_or_runs(found, now)
-        if (found.reason or "").startswith(_GATED):
+        if (found.reason or "").startswith(GATED):
             campaign_progress.gates_from(conn, campaign, now)
         _move(rt, conn, found, to, now)
     return to
@@ -76,7 +77,7 @@ def abort(rt: Runtime, campaign: UUID, reason: str | None = None) -> CampaignSta
     NotFound; Conflict: it has ended already.
     """
     with _locked(rt, campaign, "abort") as (conn, found):
-        campaign_moves.move(conn, rt.now(), found, CampaignState.ABORTED, _checked(reason))
+        campaign_moves.move(conn, rt.now(), found, CampaignState.ABORTED, operator_reason(reason))
     return CampaignState.ABORTED
 
 
@@ -137,6 +138,13 @@ def _move(
         raise InsufficientFunds(f"{words}, which wallet and quota do not cover: top up, then repeat it") from None
 
 
+def _begin_series(conn: Connection, campaign: Campaign) -> None:
+    """Set the time of the campaign that follows the first of a series."""
+    if campaign.id == campaign.series_id and campaign.occurs_on and campaign.repeat_ended is None:
+        following = next(repetition_of(campaign).after(campaign.occurs_on), None)
+        campaign_series.set_next(conn, campaign.id, following.at if following else None)
+
+
 def _hold_batches(rt: Runtime, campaign: UUID) -> None:
     """Hold what a paused campaign has open, so that it is not hinted in vain; a claim would hold it as well."""
     held = HELD_AT_ONCE
@@ -153,13 +161,3 @@ def _draw_canary(rt: Runtime, campaign: UUID) -> None:
             owner = found.account_id
             routes = routing_snapshot.choices(conn, rt.snapshots, [owner], rt.unhealthy())[owner].table
             campaign_canaries.draw(conn, found, found.canary, routes)
-
-
-def _checked(reason: str | None) -> str | None:
-    """Return an operator's reason; InvalidInput unless it is one line of text."""
-    words = (reason or "").strip() or None
-    require(
-        words is None or (len(words) <= _REASON and words.isprintable()), f"a reason is a line of {_REASON} characters"
-    )
-    require(words is None or not words.startswith(_GATED), f"a reason does not begin with {_GATED!r}")
-    return words

@@ -4,26 +4,24 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pipeline.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from pipeline.rules.campaign_lifecycle import EDITABLE
-from pipeline.rules.campaigns.local_hours import LocalHours
+from pipeline.rules.campaigns.definitions import columns_of, defined, names_text
+from pipeline.rules.campaigns.repetition import fault_of
 from pipeline.rules.consent import send_window
 from pipeline.rules.numbers import senders
-from pipeline.rules.text import templates
 from pipeline.runtime import Connection, Runtime, acting
 from pipeline.store import accounts, batches, campaigns
 from pipeline.store.accounts import Account
-from pipeline.store.api import templates as stored_templates
-from pipeline.transitions import campaign_moves
+from pipeline.transitions import campaign_moves, campaign_texts
 from schema.actor import actor_name
 from schema.campaign import Campaign, CampaignDefinition
 from schema.message import Refusal
 from schema.order_reader import read_definition
-from schema.vocabulary import AccountState, CampaignState, Code, Syntax
+from schema.vocabulary import AccountState, CampaignState, Code
 
-#: most characters of a text
-MOST_TEXT = 1600
 #: the states in which a definition may be changed: not once it is being checked, or was started
 CHANGEABLE = EDITABLE | {CampaignState.APPROVED}
 
@@ -37,7 +35,8 @@ def create(rt: Runtime, definition: CampaignDefinition) -> Campaign:
     id_ = rt.new_ids()
     with rt.begin() as conn:
         owner = accounts.named(conn, definition.account)
-        columns = _columns(rt, conn, owner, definition, *_text(conn, owner, definition))
+        columns = _columns(rt, conn, owner, definition, *campaign_texts.text_of(conn, owner, definition))
+        columns |= _series(id_, definition)
         given = {"id": id_, "account_id": owner.id, "name": definition.name, "created_by": actor_name(acting.get())}
         if not campaigns.write(conn, {**given, **columns}):
             words = f"the account {owner.name!r} has a campaign {definition.name!r} already"
@@ -61,16 +60,22 @@ def change(rt: Runtime, campaign: UUID, changes: Mapping[str, Any]) -> Campaign:
         found = campaigns.lock(conn, campaign)
         if found is None:
             raise NotFound(f"there is no campaign {campaign}")
+        is_later = found.series_id not in (None, found.id)
+        if is_later and changes.keys() & {"repeat", "time_zone"}:
+            raise InvalidInput("repeat: is that of its series: end it (end-repeat), and create another campaign")
         if found.state not in CHANGEABLE:
             raise Conflict(f"campaign {found.name!r} is {found.state}: its definition cannot be changed")
-        definition = read_definition({**_defined(found, changes), **changes})
+        definition = read_definition({**defined(found, changes), **changes})
         if isinstance(definition, list):
             raise _invalid(definition)
         owner = accounts.named(conn, found.account)
         # a template's present text counts only if it is named again
-        text = _text(conn, owner, definition) if _names_text(changes) else (found.body, found.template_version)
-        columns = _columns(rt, conn, owner, definition, *text)
-        campaigns.update(conn, campaign, CHANGEABLE, {**columns, "approved_by": None, "approved_at": None})
+        is_named = names_text(changes)
+        text = campaign_texts.text_of(conn, owner, definition) if is_named else (found.body, found.template_version)
+        columns = _columns(rt, conn, owner, definition, *text, is_later=is_later)
+        columns |= dict.fromkeys(("approved_by", "approved_at", "approved_with"))
+        columns |= {} if is_later else _series(campaign, definition)
+        campaigns.update(conn, campaign, CHANGEABLE, columns)
         if found.state in (CampaignState.QUOTED, CampaignState.APPROVED):
             campaign_moves.move(conn, rt.now(), found, CampaignState.STALE, "its definition was changed")
         changed = campaigns.of(conn, campaign)
@@ -79,41 +84,34 @@ def change(rt: Runtime, campaign: UUID, changes: Mapping[str, Any]) -> Campaign:
 
 
 def _columns(
-    rt: Runtime, conn: Connection, owner: Account, definition: CampaignDefinition, body: str, version: int | None
+    rt: Runtime,
+    conn: Connection,
+    owner: Account,
+    definition: CampaignDefinition,
+    body: str,
+    version: int | None,
+    *,
+    is_later: bool = False,
 ) -> dict[str, Any]:
-    """Return the columns of a valid definition with this text, which may be a version of its template; InvalidInput."""
+    """Return the columns of a valid definition with this text, which may be a version of its template; InvalidInput.
+
+    `is_later`: it is not the first of a series.
+    """
     now = rt.common_time(batches.clock(conn))
-    if faults := _faults(rt, owner, definition, now):
+    faults = _faults(rt, owner, definition, now)
+    if not (faults or is_later):
+        faults = _repeat_faults(rt, definition)
+    if faults:
         raise _invalid(faults)
-    return {
-        "sender": definition.sender,
-        "class": str(definition.message_class),
-        "test": definition.test,
-        "body": body,
-        "template": definition.template,
-        "template_version": version,
-        "merge": templates.spell(templates.compile(body), definition.merge),
-        "country": definition.country,
-        "send_at": definition.send_at,
-        "valid_until": definition.valid_until,
-        "duplicates": str(definition.duplicates),
-        "not_within_hours": definition.not_within_hours,
-        "per_hour": definition.per_hour,
-        "segments_per_second": definition.segments_per_second,
-        "spread_hours": definition.spread_hours,
-        **_local_hours(definition.local_hours),
-        "canary": definition.canary,
-        "canary_soak": definition.canary_soak,
-        "gates": definition.gates.model_dump(exclude_none=True),
-        "reserve": definition.reserve,
-    }
+    return columns_of(definition, body, version)
 
 
-def _local_hours(written: str | None) -> dict[str, int | None]:
-    if written is None:
-        return {"hours_from": None, "hours_until": None}
-    hours = LocalHours.parse(written)
-    return {"hours_from": hours.from_minute, "hours_until": hours.until_minute}
+def _series(campaign: UUID, definition: CampaignDefinition) -> dict[str, Any]:
+    """Return the columns that make a campaign the first of a series, or none."""
+    if definition.repeat is None or definition.send_at is None:
+        return {"series_id": None, "occurs_on": None}
+    day = definition.send_at.astimezone(ZoneInfo(definition.time_zone or "")).date()
+    return {"series_id": campaign, "occurs_on": day}
 
 
 def _faults(rt: Runtime, owner: Account, definition: CampaignDefinition, now: datetime) -> list[Refusal]:
@@ -127,53 +125,12 @@ def _faults(rt: Runtime, owner: Account, definition: CampaignDefinition, now: da
     return faults + send_window.judge(definition.send_at, definition.valid_until, made_at=now, now=now, lead=lead)
 
 
-def _text(conn: Connection, owner: Account, definition: CampaignDefinition) -> tuple[str, int | None]:
-    """Return a definition's text, and which version of its template that is; NotFound, InvalidInput."""
-    if definition.body is not None:
-        return definition.body, None
-    slug = definition.template or ""
-    found = stored_templates.find(conn, owner.id, [slug]).get(slug)
-    if found is None:
-        raise NotFound(f"template: the account {owner.name!r} has no template {slug!r}")
-    if found.syntax is not Syntax.MERGE:
-        words = "is written with {{.name}}, for the API that it was made through"
-        raise InvalidInput(f"template: {slug!r} {words}; a campaign needs ${{name}}: give its text as `body`")
-    if not found.body.strip() or len(found.body) > MOST_TEXT:
-        raise InvalidInput(f"template: a campaign's text has 1 to {MOST_TEXT:,} characters, that of {slug!r} has not")
-    return found.body, found.version
-
-
-def _defined(campaign: Campaign, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the definition of a campaign as `read_definition` takes it, without its text if another one is given."""
-    text = {"body": campaign.body} if campaign.template is None else {"template": campaign.template}
-    if _names_text(changes):
-        text = {}
-    return {
-        **text,
-        "account": campaign.account,
-        "name": campaign.name,
-        "sender": campaign.sender,
-        "merge": dict(campaign.merge),
-        "country": campaign.country,
-        "class": campaign.message_class,
-        "test": campaign.test,
-        "send_at": campaign.send_at,
-        "valid_until": campaign.valid_until,
-        "duplicates": campaign.duplicates,
-        "not_within_hours": campaign.not_within_hours,
-        "per_hour": campaign.per_hour,
-        "spread_hours": campaign.spread_hours,
-        "local_hours": campaign.local_hours,
-        "segments_per_second": campaign.segments_per_second,
-        "canary": campaign.canary,
-        "canary_soak": campaign.canary_soak or 0,
-        "gates": dict(campaign.gates),
-        "reserve": campaign.reserve,
-    }
-
-
-def _names_text(changes: Mapping[str, Any]) -> bool:
-    return changes.get("body") is not None or changes.get("template") is not None
+def _repeat_faults(rt: Runtime, definition: CampaignDefinition) -> list[Refusal]:
+    if definition.repeat is None or definition.time_zone is None or definition.send_at is None:
+        return []
+    longest = timedelta(days=rt.settings.campaign_rows_days)
+    fault = fault_of(definition.repeat, definition.time_zone, definition.send_at, longest)
+    return [fault] if fault else []
 
 
 def _invalid(faults: list[Refusal]) -> InvalidInput:

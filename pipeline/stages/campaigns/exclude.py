@@ -84,6 +84,7 @@ def _editable(rt: Runtime, campaign: UUID) -> Iterator[tuple[Connection, Campaig
             raise NotFound(f"there is no campaign {campaign}")
         if found.state not in EDITABLE:
             raise Conflict(f"campaign {found.name!r} is {found.state}: no recipients can be left out")
+        campaign_moves.require_copied(found)
         campaign_progress.lock(conn, campaign)
         yield conn, found
 

@@ -62,6 +62,7 @@ def load(rt: Runtime, campaign: UUID, rows: Sequence[GivenRow]) -> LoadedPortion
             words = f"no recipients can be loaded, and it has no line {new[0].line:,}"
             raise Conflict(f"campaign {found.name!r} is {found.state}: {words}")
         if new:
+            campaign_moves.require_copied(found)
             _store(rt, conn, found, progress, new)
     faults = [(row.line, row.fault) for row in read if row.fault is not None]
     return LoadedPortion(len(new), len(read) - len(new), faults)

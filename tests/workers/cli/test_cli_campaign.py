@@ -301,3 +301,27 @@ def test_a_text_that_respelling_would_empty_or_make_too_long_stays_as_it_is() ->
     spelt = [row.recipient for row in RespelledRows(rows)]
 
     assert spelt == [{"to": "+1", "merge": {"a": "\u200b", "b": "…" * 1600, "c": "..."}}, None]
+
+
+def test_a_series_shows_its_next_dates_and_is_ended(shell: Shell, world: World, tmp_path: Path) -> None:
+    file = people(tmp_path, "+2348012345678,Ada")
+    text = ("--text", "Hello ${name}")
+    weekly = ("--send-at", "+1h", "--repeat", "FREQ=WEEKLY;COUNT=3", "--time-zone", "Africa/Lagos")
+    made = shell(*CREATE, file, *text, "--name", "spring", *weekly)
+    approved, begun = shell("campaign", "approve", "spring", *OF), shell("campaign", "start", "spring", *OF)
+    status = json.loads(shell("campaign", "status", "spring", "--json", *OF).out)
+    ended = shell("campaign", "end-repeat", "spring", "--reason", "over", *OF)
+
+    assert [made.code, approved.code, begun.code, ended.code] == [0] * 4, made.err + begun.err
+    assert "FREQ=WEEKLY;COUNT=3, in Africa/Lagos" in made.out
+    assert [each[-6:] for each in status["next_times"]] == ["+01:00"] * 2
+    assert "campaign spring is scheduled; `postroad campaign abort spring` ends it" in ended.out
+    assert "over" in shell("campaign", "status", "spring", *OF).out
+    once = shell("campaign", "abort", "spring", *OF)
+    assert "prevents it" not in once.out
+
+    wrong = shell(*CREATE, file, *text, "--name", "x", *weekly[:-1], "Africa/Logos")
+    assert (wrong.code, "time_zone: must be a time zone of the IANA database" in wrong.err) == (2, True)
+    assert shell(*CREATE, file, *text, "--name", "x", *weekly).code == 0
+    changed = shell("campaign", "change", "x", "--no-repeat", *OF)
+    assert (changed.code, world.rows("SELECT repeat FROM campaigns WHERE name = 'x'")) == (0, [None])

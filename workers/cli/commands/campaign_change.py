@@ -30,13 +30,18 @@ from workers.cli.terminal.table_layout import as_json
 @click.option("--segments-per-second", type=click.FloatRange(0, min_open=True), help="Most segments per second.")
 @click.option("--spread-hours", type=click.FloatRange(0, min_open=True), help="Hours over which recipients are spread.")
 @click.option("--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent.")
+@click.option("--repeat", metavar="RRULE", help="When it is sent again, by a rule of RFC 5545.")
+@click.option("--time-zone", metavar="ZONE", help="By whose clock it repeats.")
+@click.option("--no-repeat", is_flag=True, help="Send it once.")
 @click.option(
     "--canary", type=click.IntRange(1), help="Recipients, across countries and carriers, that are sent first."
 )
 @click.option("--canary-soak", type=click.IntRange(0), help="Seconds to wait after the canary.")
 @click.option("--reserve/--no-reserve", default=None, help="Hold the money of the whole quote when it begins.")
 @JSON
-def change(name: str, account: str | None, fields: tuple[tuple[str, str], ...], json_: bool, **given: Any) -> None:
+def change(
+    name: str, account: str | None, fields: tuple[tuple[str, str], ...], no_repeat: bool, json_: bool, **given: Any
+) -> None:
     """Change the definition of the campaign NAME, until it is started; what is not given stays.
 
     A quote and an approval are void then: check the campaign again. Its recipients stay as they were loaded, with the
@@ -44,6 +49,8 @@ def change(name: str, account: str | None, fields: tuple[tuple[str, str], ...], 
     invalid.
     """
     changes = {word: value for word, value in given.items() if value is not None}
+    if no_repeat:
+        changes |= {"repeat": None, "time_zone": None}
     with opened() as rt:
         found = found_campaign(rt, name, account)
         if fields:

@@ -1,4 +1,4 @@
-"""`postroad campaign start`, `pause`, `resume`, `abort`, `limit`, `watch`, `results`."""
+"""`postroad campaign start`, `pause`, `resume`, `abort`, `end-repeat`, `limit`, `watch`, `results`."""
 
 import json
 import time
@@ -18,11 +18,14 @@ from pipeline.stages.campaigns.results import (
     result_rows,
     standing,
 )
+from pipeline.stages.campaigns.series import end_repeat as end_series
+from pipeline.stages.campaigns.series import read_series
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState, RowOutcome
 from workers.campaign_wiring import abort as abort_campaign
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
 from workers.cli.terminal.opened import opened
+from workers.cli.terminal.table_layout import moment
 
 #: seconds between two looks at a campaign
 _PAUSE = 1.0
@@ -72,12 +75,34 @@ def resume(name: str, account: str | None) -> None:
 @with_campaign
 @_reason
 def abort(name: str, account: str | None, reason: str | None) -> None:
-    """End the campaign NAME for good: what no carrier has is cancelled, and its money released."""
+    """End the campaign NAME for good: what no carrier has is cancelled, and its money released.
+
+    If it repeats, later ones follow nevertheless: `postroad campaign end-repeat` ends the series.
+    """
     with opened() as rt:
         found = found_campaign(rt, name, account)
         ended = abort_campaign(rt, found.id, reason)
         _say(found, CampaignState.ABORTED)
         click.echo(f"{standing(rt, found.id).progress.left_out:,} rows were not sent; {ended:,} batches were ended")
+        series = read_series(rt, found)
+        if series and series.times:
+            click.echo(f"the next is sent on {moment(series.times[0])}; `postroad campaign end-repeat` prevents it")
+
+
+@click.command("end-repeat")
+@with_campaign
+@_reason
+def end_repeat(name: str, account: str | None, reason: str | None) -> None:
+    """End the series of the campaign NAME, which is any campaign of it: no further one is created or started by itself.
+
+    Those that are scheduled or run go on: they are listed, and `postroad campaign abort` ends each.
+    """
+    with opened() as rt:
+        found = found_campaign(rt, name, account)
+        left = end_series(rt, found.id, reason)
+    click.echo(f"the series of campaign {found.name} has ended")
+    for each in left:
+        click.echo(f"campaign {each.name} is {each.state}; `postroad campaign abort {each.name}` ends it")
 
 
 class _Limit(click.ParamType[float]):
@@ -225,4 +250,4 @@ def _say(campaign: Campaign, state: CampaignState) -> None:
     click.echo(f"campaign {campaign.name} is {state}")
 
 
-COMMANDS = (start, pause, resume, abort, limit, watch, results)
+COMMANDS = (start, pause, resume, abort, end_repeat, limit, watch, results)

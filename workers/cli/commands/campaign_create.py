@@ -144,7 +144,7 @@ def read_options(given: Mapping[str, Any]) -> CampaignDefinition:
         "test": given["test"],
         "gates": {name: value for name, value in gates.items() if value is not None},
     }
-    speed = ("per_hour", "segments_per_second", "spread_hours", "local_hours")
+    speed = ("per_hour", "segments_per_second", "spread_hours", "local_hours", "repeat", "time_zone")
     as_they_are = (
         *("send_at", "valid_until", "duplicates", "not_within_hours", *speed),
         *("canary", "canary_soak", "reserve"),

@@ -9,6 +9,7 @@ from pipeline.stages.campaigns.find import progress as progress_of
 from pipeline.stages.campaigns.preview import RowPreview
 from pipeline.stages.campaigns.read_quote import read_quote, spell
 from pipeline.stages.campaigns.results import masked_number
+from pipeline.stages.campaigns.series import read_series
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState
 from workers.campaign_checking import check_all
@@ -18,6 +19,7 @@ from workers.cli.terminal.campaign_options import JSON, found_campaign, with_cam
 from workers.cli.terminal.campaign_quote import quote_lines, quote_summary
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.producer_key import key_for
+from workers.cli.terminal.series_lines import series_lines
 from workers.cli.terminal.table_layout import as_json, pairs, progress
 from workers.producer import producer, submit
 from workers.server_urls import broker_url, with_local_servers
@@ -117,6 +119,8 @@ def check_rows(rt: Runtime, campaign: Campaign) -> None:
 def _show(rt: Runtime, campaign: Campaign, *, json_: bool) -> int:
     quoted = read_quote(rt, campaign.id)
     click.echo(as_json(quote_summary(quoted)) if json_ else quote_lines(quoted))
+    if not json_ and (series := read_series(rt, quoted.campaign)):
+        click.echo("\n" + series_lines(series))
     return 0 if quoted.is_whole else 1
 
 

@@ -11,11 +11,13 @@ from pipeline.stages.campaigns.counts import campaign_counts
 from pipeline.stages.campaigns.list_campaigns import list_campaigns
 from pipeline.stages.campaigns.read_quote import spell
 from pipeline.stages.campaigns.results import csv_lines, masked_number, standing
+from pipeline.stages.campaigns.series import read_series
 from pipeline.stages.campaigns.unsent_rows import COLUMNS, unsent_rows
 from schema.campaign import Campaign, CampaignProgress
 from workers.cli.terminal.campaign_counts import counts_lines, minutes_lines
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
 from workers.cli.terminal.opened import opened
+from workers.cli.terminal.series_lines import series_lines
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
 _SHOWN_COUNTS = ("rows", "skipped", "sent", "left_out", "pending", "segments")
@@ -32,10 +34,12 @@ def list_(account: str | None, limit: int, json_: bool) -> None:
     if json_:
         click.echo(as_json([_as_json(each) for each in found]))
         return
-    rows = [
-        (each.name, each.account, each.state, each.reason, each.created_at, each.started_at, each.id) for each in found
-    ]
-    click.echo(table(["campaign", "account", "state", "reason", "created", "started", "id"], rows))
+    rows = [(*_listed(each), each.created_at, each.started_at, each.repeat_next_at, each.id) for each in found]
+    click.echo(table(["campaign", "account", "state", "reason", "created", "started", "next", "id"], rows))
+
+
+def _listed(campaign: Campaign) -> tuple[object, ...]:
+    return campaign.name, campaign.account, campaign.state, campaign.reason
 
 
 @click.command()
@@ -46,12 +50,15 @@ def status(name: str, account: str | None, json_: bool) -> None:
     with opened() as rt:
         found = found_campaign(rt, name, account)
         seen, messages = standing(rt, found.id), campaign_counts(rt, found.id)
+        series = read_series(rt, found)
     counts = seen.progress
     if json_:
-        shown = {**_as_json(found), "reserved": seen.reserved, "counts": _counts(counts), "messages": messages}
-        click.echo(as_json(shown))
+        more = {"reserved": seen.reserved, "next_times": [each.isoformat() for each in series.times] if series else []}
+        click.echo(as_json({**_as_json(found), **more, "counts": _counts(counts), "messages": messages}))
         return
     click.echo(_definition(found, counts.amount, seen.reserved))
+    if series:
+        click.echo("\n" + series_lines(series))
     click.echo("\n" + table(["rows", "count"], [(word, getattr(counts, word)) for word in _SHOWN_COUNTS]))
     if messages.countries:
         click.echo("\n" + counts_lines(messages))

@@ -81,6 +81,8 @@ _LIMITS: tuple[Decorator[Any], ...] = (
     click.option(
         "--local-hours", metavar="HH:MM-HH:MM", help="Times of their recipients' day between which it is sent."
     ),
+    click.option("--repeat", metavar="RRULE", help="Send it again by this rule of RFC 5545: FREQ=WEEKLY;COUNT=10"),
+    click.option("--time-zone", metavar="ZONE", help="By whose clock it repeats: Europe/Paris"),
     click.option(
         "--canary", type=click.IntRange(1), help="Recipients, across countries and carriers, that are sent first."
     ),

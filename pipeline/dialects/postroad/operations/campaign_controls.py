@@ -12,6 +12,7 @@ from pipeline.dialects.postroad.operations.campaign_lookup import Operation, fin
 from pipeline.runtime import Runtime
 from pipeline.stages.campaigns import control
 from pipeline.stages.campaigns.counts import MessageCounts, campaign_counts
+from pipeline.stages.campaigns.series import end_repeat
 from schema.api import ApiResponse
 from schema.vocabulary import CampaignState
 
@@ -28,7 +29,7 @@ def _moving(stage: Callable[[Runtime, UUID], CampaignState]) -> Operation:
     return move
 
 
-def _stopping(stage: Callable[[Runtime, UUID, str | None], CampaignState]) -> Operation:
+def _stopping(stage: Callable[[Runtime, UUID, str | None], object]) -> Operation:
     """Return the operation `POST /v1/campaigns/{id}/…` of a stage that takes a reason too."""
 
     @refusing
@@ -93,6 +94,7 @@ OPERATIONS = (
     ApiOperation("POST", "/v1/campaigns/{id}/pause", "control", _stopping(control.pause), WRITE_CAMPAIGNS),
     ApiOperation("POST", "/v1/campaigns/{id}/resume", "control", _moving(control.resume), WRITE_CAMPAIGNS),
     ApiOperation("POST", "/v1/campaigns/{id}/abort", "control", _stopping(control.abort), WRITE_CAMPAIGNS),
+    ApiOperation("POST", "/v1/campaigns/{id}/end-repeat", "control", _stopping(end_repeat), WRITE_CAMPAIGNS),
     ApiOperation("PATCH", "/v1/campaigns/{id}/limits", "control", change_limits, WRITE_CAMPAIGNS),
     ApiOperation("GET", "/v1/campaigns/{id}/counts", "campaigns", get_counts, READ_CAMPAIGNS),
 )
