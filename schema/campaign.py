@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from schema.message_class import MessageClass
-from schema.order import CAMPAIGNS, Country, Fields, Moment, Name, Order, Text, TimeZone
+from schema.order import CAMPAIGNS, Country, Fields, Moment, Name, Order, Recipient, Text, TimeZone
 from schema.value_class import value_class
 from schema.vocabulary import CampaignState, DuplicatePolicy
 
@@ -106,6 +106,13 @@ class CampaignDefinition(BaseModel):
         elif self.time_zone is None or self.send_at is None:
             raise ValueError("repeat needs time_zone, and send_at as its first time")
         return self
+
+
+class CampaignRecipient(Recipient):
+    """One recipient of a campaign."""
+
+    #: where the recipient is: decides its local hours instead of the zones of its number
+    time_zone: TimeZone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +261,8 @@ class CampaignRow:
     country: str | None
     correlation_id: str | None
     merge: Mapping[str, str] | None
+    #: IANA name; None: by its number
+    time_zone: str | None = None
 
 
 def as_order(campaign: Campaign, rows: Sequence[CampaignRow]) -> Order:

@@ -201,6 +201,10 @@ campaign_rows = Table(
     #: its message has the id of the request's first message plus place; null: not sent (yet)
     Column("request_id", Uuid),
     Column("place", Integer),
+    #: IANA name of its time zone; null: by its number
+    Column("time_zone", Text),
+    # looked up by message where a campaign has local hours
+    Index("campaign_rows_zoned", "campaign_id", "request_id", postgresql_where=text("time_zone IS NOT NULL")),
     Index("campaign_rows_canary", "campaign_id", "line", postgresql_where=text("canary")),
     postgresql_partition_by="RANGE (campaign_id)",
 )

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from schema.campaign import CampaignDefinition
+from schema.campaign import CampaignDefinition, CampaignRecipient
 from schema.message import Refusal
-from schema.order import RESERVED_APIS, Order, Recipient
+from schema.order import RESERVED_APIS, Order
 from schema.vocabulary import Code
 
 _CODES = {
@@ -50,11 +50,11 @@ def read_definition(payload: bytes | str | Mapping[str, Any]) -> CampaignDefinit
         return refusals_of(error)
 
 
-_RECIPIENTS = TypeAdapter(list[Recipient])
+_RECIPIENTS = TypeAdapter(list[CampaignRecipient])
 
 
-def read_recipients(given: Sequence[object]) -> list[Recipient | str]:
-    """Parse untrusted recipients of an order; return each, or what is wrong with it in words, in order."""
+def read_recipients(given: Sequence[object]) -> list[CampaignRecipient | str]:
+    """Parse untrusted recipients of a campaign; return each, or what is wrong with it in words, in order."""
     faults: dict[int, str] = {}
     try:
         return list(_RECIPIENTS.validate_python(list(given)))

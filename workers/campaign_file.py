@@ -1,8 +1,8 @@
 """Parses a campaign's CSV file line by line into rows.
 
 The first line names the columns. One holds the numbers, `country` the country of national numbers, `correlation_id` the
-producer's own id; other columns that the text names are merge fields, ignoring case. A malformed line becomes a row
-with a fault; the lines after it are read.
+producer's own id, `time_zone` the recipient's time zone; other columns that the text names are merge fields, ignoring
+case. A malformed line becomes a row with a fault; the lines after it are read.
 """
 
 import re
@@ -24,7 +24,7 @@ from workers.csv_reader import (
 
 __all__ = ["BrokenCsvFile", "table_rows"]
 
-CORRELATION, COUNTRY = "correlation_id", "country"
+CORRELATION, COUNTRY, ZONE = "correlation_id", "country", "time_zone"
 
 _COUNTRY = re.compile("[A-Za-z]{2}")
 #: looks like a merge field, but has characters that merge field names exclude
@@ -67,6 +67,8 @@ class _Table:
         self._correlation = find_column(self._header, CORRELATION)
         self._country = find_column(self._header, COUNTRY)
         self._merge = {name: place for name in preview.names if (place := find_column(self._header, name)) is not None}
+        # as a merge field it is any text
+        self._zone = None if ZONE in map(fold, self._merge) else find_column(self._header, ZONE)
         self.shared = preview.spell(shared)
         self._check_text()
 
@@ -123,6 +125,8 @@ class _Table:
             recipient["correlation_id"] = own
         if country:
             recipient["country"] = country
+        if zone := self._at(cells, self._zone).strip():
+            recipient["time_zone"] = zone
         return GivenRow(line, recipient)
 
     @staticmethod

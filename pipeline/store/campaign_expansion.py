@@ -16,7 +16,7 @@ SCANNED = 20_000
 _LAST_LINE = 2**31 - 1
 
 _NEXT = """
-SELECT line, phone, country, correlation_id, merge FROM campaign_rows
+SELECT line, phone, country, correlation_id, merge, time_zone FROM campaign_rows
 WHERE campaign_id = %(campaign)s AND line > %(after)s AND line <= %(upto)s AND verdict IS NULL AND request_id IS NULL
 ORDER BY line LIMIT %(limit)s
 """
@@ -31,7 +31,7 @@ def after(conn: Connection, campaign: UUID, line: int, limit: int) -> tuple[list
 
 
 _CANARY = """
-SELECT line, phone, country, correlation_id, merge FROM campaign_rows
+SELECT line, phone, country, correlation_id, merge, time_zone FROM campaign_rows
 WHERE campaign_id = %(campaign)s AND canary AND verdict IS NULL AND request_id IS NULL
 ORDER BY line LIMIT %(limit)s
 """
@@ -43,7 +43,7 @@ def canary(conn: Connection, campaign: UUID, limit: int) -> list[CampaignRow]:
 
 
 def _row(row: Row[Any]) -> CampaignRow:
-    return CampaignRow(row.line, row.phone, row.country, row.correlation_id, row.merge)
+    return CampaignRow(row.line, row.phone, row.country, row.correlation_id, row.merge, row.time_zone)
 
 
 _MARK_SENT = """

@@ -20,6 +20,7 @@ _COLUMNS = {
     "merge": "jsonb",
     "verdict": "text",
     "fault": "text",
+    "time_zone": "text",
 }
 
 
@@ -34,6 +35,7 @@ class LoadedRow:
     merge: dict[str, str] | None
     verdict: str | None
     fault: str | None
+    time_zone: str | None = None
 
 
 def write(conn: Connection, campaign: UUID, rows: Iterable[LoadedRow]) -> None:
@@ -43,14 +45,17 @@ def write(conn: Connection, campaign: UUID, rows: Iterable[LoadedRow]) -> None:
         "campaign_rows",
         _COLUMNS,
         (
-            (campaign, row.line, row.phone, row.country, row.correlation_id, row.merge, row.verdict, row.fault)
+            (
+                *(campaign, row.line, row.phone, row.country, row.correlation_id, row.merge, row.verdict, row.fault),
+                row.time_zone,
+            )
             for row in rows
         ),
     )
 
 
 _STORED = """
-SELECT line, phone, country, correlation_id, merge, verdict, fault FROM campaign_rows
+SELECT line, phone, country, correlation_id, merge, verdict, fault, time_zone FROM campaign_rows
 WHERE campaign_id = %(campaign)s AND line BETWEEN %(first)s AND %(last)s ORDER BY line
 """
 
@@ -70,7 +75,7 @@ def are_stored(conn: Connection, campaign: UUID) -> bool:
 
 
 _PENDING = """
-SELECT line, phone, country, correlation_id, merge FROM campaign_rows
+SELECT line, phone, country, correlation_id, merge, time_zone FROM campaign_rows
 WHERE campaign_id = %(campaign)s AND line > %(after)s AND verdict IS NULL ORDER BY line LIMIT %(most)s
 """
 

@@ -84,8 +84,8 @@ def end_making(conn: Connection, campaign: UUID) -> None:
 # verdicts that a check sets are left to the check
 _COPY = """
 WITH copied AS (
-    INSERT INTO campaign_rows (campaign_id, line, phone, country, correlation_id, merge, verdict, fault)
-    SELECT %(campaign)s, line, phone, country, correlation_id, merge,
+    INSERT INTO campaign_rows (campaign_id, line, phone, country, correlation_id, merge, time_zone, verdict, fault)
+    SELECT %(campaign)s, line, phone, country, correlation_id, merge, time_zone,
            CASE WHEN is_kept THEN verdict END, CASE WHEN is_kept THEN fault END
     FROM (
         SELECT *, verdict IN ('malformed', 'excluded')

@@ -8,7 +8,7 @@ from uuid import UUID
 from pipeline.rules.consent.claim_checks import ClaimVerdict, later, restricted, with_opt_outs
 from pipeline.rules.routing.failover import NextCarrier
 from pipeline.runtime import Connection
-from pipeline.store import batches, campaigns, claim_checks, unknown_outcomes, wallet_ledger
+from pipeline.store import batches, campaign_zones, campaigns, claim_checks, unknown_outcomes, wallet_ledger
 from pipeline.store.batch_claims import Claim
 from pipeline.store.claim_checks import AccountParcel
 from pipeline.transitions import final_statuses, successor_batches
@@ -74,12 +74,14 @@ def _add_local_hours(
 ) -> None:
     """Add the verdicts of messages at whose recipients it is too early or too late for their campaign."""
     hours = campaigns.local_hours(conn, {claim.campaign for claim in claims if claim.campaign and not claim.test})
-    for claim in claims:
-        if claim.kind is None or claim.campaign not in hours or claim.resend_reason:
-            continue
+    bound = [each for each in claims if each.kind is not None and each.campaign in hours and not each.resend_reason]
+    messages = [parcel.ref for claim in bound for parcel in loads.get(claim.span.batch, ())]
+    zones = campaign_zones.of_messages(conn, hours, messages)
+    for claim in bound:
+        assert claim.campaign is not None
         quiet = hours[claim.campaign].quiet_at(at, claim.message_class)
         for parcel in loads.get(claim.span.batch, ()):
-            if verdict := quiet(parcel.to, parcel.country, claim.message_class):
+            if verdict := quiet(parcel.to, parcel.country, claim.message_class, zones.get(parcel.ref)):
                 found[parcel.ref] = later(found.get(parcel.ref), verdict.verdict(claim.valid_until))
 
 

@@ -51,6 +51,26 @@ def test_recipients_whose_hours_have_not_begun_wait_and_the_others_are_sent(worl
     assert timedelta(minutes=58) < due_at - world.rt.now() < timedelta(minutes=61)
 
 
+def test_a_recipient_s_own_time_zone_counts_instead_of_those_of_the_number(world: World) -> None:
+    """It is within the hours in Delhi (+5:30) and too early in Lagos (+1): rows swap them; at the claim as well."""
+    launched = Launched(world, [*numbers(2), "+919812345678"], **hours(world, 60, 600))
+    zones = {2: "Asia/Kolkata", 4: "Africa/Lagos"}
+    for line, zone in zones.items():
+        world.run("UPDATE campaign_rows SET time_zone = %(zone)s WHERE line = %(line)s", zone=zone, line=line)
+    hints = launched.expand()
+    assert sorted(world.rows("SELECT size FROM batches WHERE status = 'queued'")) == [1]
+    launched.deliver(hints)
+    assert world.rows("SELECT phone FROM messages WHERE status = 'sent'") == numbers(1)
+
+    world.make_due()
+    waiting = world.rows("UPDATE batches SET status = 'queued', due_at = now() WHERE status = 'scheduled' RETURNING id")
+    deliver(world.rt, waiting)
+    assert sorted(world.rows("SELECT phone FROM messages WHERE status IS NULL")) == sorted(
+        ["+919812345678", numbers(2)[1]]
+    )
+    assert world.rows("SELECT DISTINCT status FROM batches WHERE status <> 'done'") == ["waiting"]
+
+
 def test_messages_that_are_claimed_after_the_hours_wait_until_they_begin_again(world: World) -> None:
     launched = Launched(world, numbers(2), **hours(world, -60, 60))
     hints = launched.expand()

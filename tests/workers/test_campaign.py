@@ -189,6 +189,18 @@ def test_every_kind_of_line_end_is_read(end: str, size: int) -> None:
     assert [each.merge["name"] for each in recipients if isinstance(each, Recipient)] == ["A\nda", "Ben", "Cy"]
 
 
+def test_a_line_may_have_a_time_zone_and_an_unknown_one_makes_it_malformed() -> None:
+    content = "to,name,time_zone\n+2348031234567,Ada,Africa/Lagos\n+2348031234568,Ben,Mars\n+2348031234569,Cy,\n"
+
+    found = read_recipients([row.recipient for row in read(content)])
+    assert [each if isinstance(each, str) else each.time_zone for each in found][::2] == ["Africa/Lagos", None]
+    assert faults_of(content) == [(3, "time_zone: must be a time zone of the IANA database, such as Europe/Paris")]
+    assert read(content, text="${name}, ${time_zone}")[1].recipient == {
+        "to": "+2348031234568",
+        "merge": {"name": "Ben", "time_zone": "Mars"},
+    }
+
+
 def test_columns_that_the_text_does_not_use_are_ignored() -> None:
     header = ",".join(["to", *[f"c{n}" for n in range(120)], "name", "c1", "", ""])
     cells = ["+2348031234567", "x" * 2000, "\0", *["y"] * 118, "Ada", "", "", ""]

@@ -233,7 +233,7 @@ def _requested() -> dict[str, Json]:
         "recipients_of": _OTHER,
         "not_reached_by": _OTHER,
     }
-    pages: Json = {"type": "array", "maxItems": MAX_RECIPIENTS, "description": "As of `SendRequest`."}
+    pages: Json = {"type": "array", "maxItems": MAX_RECIPIENTS, "description": "As of `SendRequest`, and `time_zone`."}
     limits: Json = {
         "per_hour": {"type": ["integer", "null"], "minimum": 0, "exclusiveMaximum": 2**31},
         "segments_per_second": {"type": ["number", "null"], "minimum": 0, "exclusiveMaximum": 1_000_000},

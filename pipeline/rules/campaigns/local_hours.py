@@ -1,7 +1,7 @@
 """Local hours: the time of day at their recipients, between which the messages of a campaign are sent."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -48,26 +48,29 @@ def hours_of(campaign: Campaign) -> LocalHours | None:
     return LocalHours(campaign.hours_from, campaign.hours_until)
 
 
-def within(admission: Admission, hours: LocalHours, now: datetime) -> Admission:
+def within(admission: Admission, hours: LocalHours, now: datetime, zones: Sequence[str | None]) -> Admission:
     """Return the admission with the recipients deferred at whom it is too early or too late; now, or when they are due.
 
-    One who cannot be sent to within the hours before the messages expire is refused. Test messages go at any time.
+    `zones`: the time zones of its recipients, in order; None: those of the number. One who cannot be sent to within the
+    hours before the messages expire is refused. Test messages go at any time.
     """
     if admission.test:
         return admission
-    judged = list(_judged(admission, hours, max(admission.send_at or now, now)))
+    judged = list(_judged(admission, hours, max(admission.send_at or now, now), zones))
     drafts = [each for each in judged if isinstance(each, Draft)]
     refused = [each for each in judged if isinstance(each, Refusal)]
     return replace(admission, drafts=drafts, refusals=[*admission.refusals, *refused])
 
 
-def _judged(admission: Admission, hours: LocalHours, goes_at: datetime) -> Iterator[Draft | Refusal]:
+def _judged(
+    admission: Admission, hours: LocalHours, goes_at: datetime, zones: Sequence[str | None]
+) -> Iterator[Draft | Refusal]:
     quiet: dict[datetime, QuietHours] = {}
     for draft in admission.drafts:
         at = draft.due_at or goes_at
         if at not in quiet:
             quiet[at] = hours.quiet_at(at, admission.message_class)
-        found = quiet[at](draft.phone, draft.country, admission.message_class)
+        found = quiet[at](draft.phone, draft.country, admission.message_class, zones[draft.index])
         verdict = found.verdict(admission.valid_until) if found else None
         if isinstance(verdict, Code):
             words = f"it cannot be sent between {hours} at its recipient before it expires"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pipeline.rules.numbers.time_zones import Zones, zones_of
+from pipeline.rules.numbers.time_zones import Zones, zone_named, zones_of
 from pipeline.rules.routing.destinations import EVERYWHERE
 from schema.message_class import MessageClass
 from schema.vocabulary import Code, QuietAction
@@ -59,12 +59,18 @@ class QuietHours:
         self._at = at
         self._known: dict[tuple[Zones, QuietRule], QuietVerdict | None] = {}
 
-    def __call__(self, phone: str, country: str, message_class: MessageClass) -> QuietVerdict | None:
-        """Return the verdict for a number (E.164) within quiet hours; None: it may be sent to now."""
+    def __call__(
+        self, phone: str, country: str, message_class: MessageClass, zone: str | None = None
+    ) -> QuietVerdict | None:
+        """Return the verdict for a number (E.164) within quiet hours; None: it may be sent to now.
+
+        `zone`: the IANA name of its recipient's time zone; None: those of the number.
+        """
         rule = self._rules.get((country, message_class)) or self._rules.get((EVERYWHERE, message_class))
         if rule is None:
             return None
-        key = (zones_of(phone, country), rule)
+        own = zone_named(zone) if zone else None
+        key = ((own,) if own else zones_of(phone, country), rule)
         if key not in self._known:
             self._known[key] = _verdict(*key, self._at)
         return self._known[key]

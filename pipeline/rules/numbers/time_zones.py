@@ -54,13 +54,13 @@ def _table() -> _Table:
     countries: dict[str, Zones] = {}
     digits: dict[str, Zones] = {}
     for row in csv.DictReader(text.splitlines()):
-        zones = tuple(zone for name in row["zones"].split() if (zone := _zone(name)))
+        zones = tuple(zone for name in row["zones"].split() if (zone := zone_named(name)))
         for place in row["places"].split():
             (digits if place.isdigit() else countries)[place] = zones
     return _Table(countries, digits, max(map(len, digits)))
 
 
-def _zone(name: str) -> ZoneInfo | None:
+def zone_named(name: str) -> ZoneInfo | None:
     """Return a zone, or None where this system's tz database lacks the name."""
     try:
         return ZoneInfo(name)

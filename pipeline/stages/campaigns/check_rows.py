@@ -103,7 +103,7 @@ def record_checked(rt: Runtime, checked: RowsToCheck, admission: Admission) -> N
         return
     known = _look_up(rt, checked.campaign)
     if hours := hours_of(checked.campaign):
-        admission = within(admission, hours, known.now)
+        admission = within(admission, hours, known.now, [row.time_zone for row in checked.rows])
     tally = checked.progress.tally
     assert tally is not None
     quote = Quote.from_json(tally)

@@ -193,7 +193,7 @@ def _commit(
             return _NOTHING
         now, clock = rt.now(), batches.clock(conn)
         if admission and (hours := hours_of(campaign)):
-            admission = within(admission, hours, rt.common_time(clock))
+            admission = within(admission, hours, rt.common_time(clock), [row.time_zone for row in portion.rows])
         if locks and admission:
             wallet_ledger.funds(conn, campaign.account_id, ids.month(admission.first), lock=True)
         reserved = campaign_reservations.of(conn, id_) if campaign.reserve else None

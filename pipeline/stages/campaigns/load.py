@@ -15,8 +15,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import audit_log, campaign_progress, campaign_rows, campaigns
 from pipeline.store.campaign_rows import LoadedRow
 from pipeline.transitions import campaign_moves
-from schema.campaign import Campaign, CampaignDefinition, CampaignProgress, GivenRow
-from schema.order import Recipient
+from schema.campaign import Campaign, CampaignDefinition, CampaignProgress, CampaignRecipient, GivenRow
 from schema.order_reader import read_recipients
 from schema.vocabulary import CampaignState, Code, RowVerdict
 
@@ -106,7 +105,8 @@ def _unknown(conn: Connection, campaign: Campaign, read: Sequence[LoadedRow]) ->
 
 def _content(row: LoadedRow) -> tuple[object, ...]:
     is_malformed = row.verdict == RowVerdict.MALFORMED
-    return row.line, row.phone, row.country, row.correlation_id, row.merge or None, is_malformed
+    own_zone = () if row.time_zone is None else (row.time_zone,)
+    return row.line, row.phone, row.country, row.correlation_id, row.merge or None, is_malformed, *own_zone
 
 
 def _store(
@@ -128,7 +128,7 @@ def _read(campaign: Campaign | CampaignDefinition, rows: Sequence[GivenRow]) -> 
     found: list[LoadedRow] = []
     for row in rows:
         recipient = next(recipients) if row.fault is None else row.fault
-        if isinstance(recipient, Recipient) and "\x00" in recipient.to:
+        if isinstance(recipient, CampaignRecipient) and "\x00" in recipient.to:
             recipient = "to: must not hold control characters"
         found.append(
             LoadedRow(row.line, "", None, None, None, RowVerdict.MALFORMED, recipient)
@@ -138,7 +138,7 @@ def _read(campaign: Campaign | CampaignDefinition, rows: Sequence[GivenRow]) -> 
     return found
 
 
-def _normalised(campaign: Campaign | CampaignDefinition, line: int, recipient: Recipient) -> LoadedRow:
+def _normalised(campaign: Campaign | CampaignDefinition, line: int, recipient: CampaignRecipient) -> LoadedRow:
     region = recipient.country or campaign.country
     [phone] = phones.normalise([recipient.to], region)
     verdict, fault, number = None, None, recipient.to
@@ -146,4 +146,13 @@ def _normalised(campaign: Campaign | CampaignDefinition, line: int, recipient: R
         number = phone.e164
     elif not (campaign.test and recipient.to in SANDBOX_NUMBERS):
         verdict, fault = str(Code.PHONE_INVALID), phones.phone_fault(recipient.to, region)
-    return LoadedRow(line, number, recipient.country, recipient.correlation_id, recipient.merge or None, verdict, fault)
+    return LoadedRow(
+        line=line,
+        phone=number,
+        country=recipient.country,
+        correlation_id=recipient.correlation_id,
+        merge=recipient.merge or None,
+        verdict=verdict,
+        fault=fault,
+        time_zone=recipient.time_zone,
+    )

@@ -63,7 +63,7 @@ def read_row(rt: Runtime, campaign: UUID, line: int) -> StoredRow:
     [each] = stored
     if each.verdict == RowVerdict.MALFORMED:
         raise Conflict(f"line {line} of campaign {found.name!r} is malformed: {each.fault}")
-    row = CampaignRow(each.line, each.phone, each.country, each.correlation_id, each.merge)
+    row = CampaignRow(each.line, each.phone, each.country, each.correlation_id, each.merge, each.time_zone)
     return StoredRow(found, row, each.verdict, each.fault, as_order(found, [row]))
 
 

@@ -69,8 +69,8 @@ def create(
     """Create a campaign, load its recipients from FILE, check them and print the quote; - reads stdin.
 
     FILE is CSV in UTF-8 as for `send`, or JSON lines: {"to": "+234…", "country"?: "NG", "correlation_id"?: "…",
-    "merge"?: {"name": "Ada"}}. A malformed line, or one with an invalid number, becomes a row that is not sent:
-    `postroad campaign errors` lists them. Nothing is sent or charged before `approve` and `start`.
+    "merge"?: {"name": "Ada"}, "time_zone"?: "Africa/Lagos"}. A malformed line, or one with an invalid number, becomes a
+    row that is not sent: `postroad campaign errors` lists them. Nothing is sent or charged before `start`.
 
     Exit codes: 0 quoted, all rows would be sent; 1 some would not, the money does not suffice, the check failed, or the
     name is taken; 2 the file or an option is invalid; 3 the database is unreachable.

@@ -84,8 +84,9 @@ def send(
     """Send a text to every number in FILE, a CSV file in UTF-8; - reads stdin.
 
     The first line names the columns, in any case. The column to, phone, number or msisdn holds the numbers, `country`
-    (optional) the ISO code of the country of a number without a plus, `correlation_id` your own id of each message;
-    other columns that the text names are merge fields. The delimiter is comma, semicolon or tab.
+    (optional) the ISO code of the country of a number without a plus, `correlation_id` your own id of each message,
+    `time_zone` the recipient's for --local-hours; other columns that the text names are merge fields. The delimiter is
+    comma, semicolon or tab.
 
     It is `campaign create`, `check`, `approve` and `start` in one: it needs the database. The quote is approved within
     --max-cost; without it you are asked, unless it costs nothing. A malformed line, or one with an invalid number, is
