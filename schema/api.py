@@ -230,6 +230,8 @@ class InboundEvent:
     #: when it was sent, by the carrier's clock; None: it did not say
     at: datetime | None
     received_at: datetime
+    #: the campaign that it answers; None: none
+    answered: UUID | None
 
 
 @value_class

@@ -157,6 +157,8 @@ class ShownInbound:
     #: when it was sent, by the carrier's clock; None: it did not say
     at: datetime | None
     received_at: datetime
+    #: the campaign that it answers; None: none
+    answered: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,9 @@ class CampaignProgress:
     #: segments of the sent rows, and their cost in minor units
     segments: int
     amount: int
+    #: inbound messages that answer its messages, and how many of them were an opt-out
+    replies: int
+    opt_outs: int
     paced_from: datetime | None
     paced_sent: int
     paced_segments: int

@@ -143,6 +143,9 @@ campaign_progress = Table(
     #: segments of the sent rows, and their cost in minor units
     Column("segments", BigInteger, nullable=False, server_default=text("0")),
     Column("amount", BigInteger, nullable=False, server_default=text("0")),
+    #: inbound messages that answer its messages, and how many of them were an opt-out
+    Column("replies", Integer, nullable=False, server_default=text("0")),
+    Column("opt_outs", Integer, nullable=False, server_default=text("0")),
     #: since when its speed limit counts, and what was sent since
     instant("paced_from"),
     Column("paced_sent", Integer, nullable=False, server_default=text("0")),
@@ -206,5 +209,7 @@ campaign_rows = Table(
     # looked up by message where a campaign has local hours
     Index("campaign_rows_zoned", "campaign_id", "request_id", postgresql_where=text("time_zone IS NOT NULL")),
     Index("campaign_rows_canary", "campaign_id", "line", postgresql_where=text("canary")),
+    # which campaign a recipient answers
+    Index("campaign_rows_phone", "campaign_id", "phone", postgresql_where=text("request_id IS NOT NULL")),
     postgresql_partition_by="RANGE (campaign_id)",
 )

@@ -445,6 +445,9 @@ inbound_messages = Table(
     Column("action", Text),
     #: reply still to be sent; null: none (any more)
     Column("reply", Text),
+    #: the row of a campaign whose message it answers; null: none
+    Column("campaign_id", Uuid),
+    Column("campaign_line", Integer),
     #: when it was sent, by the carrier's clock
     _instant("at"),
     _instant("received_at", nullable=False, server_default=_NOW),
@@ -461,6 +464,12 @@ inbound_messages = Table(
     ),
     Index("inbound_messages_replies", "received_at", postgresql_where=text("reply IS NOT NULL")),
     Index("inbound_messages_latest", "phone", "received_at"),
+    Index(
+        "inbound_messages_campaign",
+        "campaign_id",
+        "campaign_line",
+        postgresql_where=text("campaign_id IS NOT NULL"),
+    ),
     Index(None, "account_id", "received_at"),
 )
 

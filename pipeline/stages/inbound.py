@@ -1,19 +1,21 @@
 """Inbound messages (MO): store them, and apply their keywords: STOP and START change opt-outs, others get a reply."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline.rules.campaigns.replies import answered
 from pipeline.rules.consent import consent_numbers
 from pipeline.rules.consent.send_permission import REPLIES
 from pipeline.rules.consent.stop_keyword_detection import Keyword, KeywordMeaning, Vocabulary
 from pipeline.rules.text.inbound_parts import BELIEVED, JoinedText, KeptPart, join
 from pipeline.runtime import Connection, Runtime
-from pipeline.store import advisory_locks
+from pipeline.store import advisory_locks, campaign_replies
 from pipeline.store.api import inbound_events
+from pipeline.store.campaign_replies import ReceivedText
 from pipeline.store.consent import inbound, keywords, number_owners, opt_outs
 from pipeline.store.consent.inbound import HandledInbound, KeywordReply, Start
 from pipeline.store.consent.opt_outs import EVERYBODY, OptOut
@@ -124,8 +126,39 @@ def _apply_keywords(rt: Runtime, conn: Connection, kept: Sequence[KeptPart]) -> 
     opt_outs.remove(conn, before.keys() - state.in_force.keys())
     said = {each: at for each, at in state.in_force.items() if before.get(each) != at}
     opt_outs.add(conn, ((each, state.sources[each]) for each in said), said)
+    done = _with_campaigns(rt, conn, state, texts, done)
     inbound.handle(conn, done)
+    _count_replies(conn, done)
     inbound_events.record(conn, [each.id for each in done if each.account is not None], rt.now())
+
+
+def _with_campaigns(
+    rt: Runtime, conn: Connection, state: _ConsentState, texts: Sequence[JoinedText], done: Sequence[HandledInbound]
+) -> list[HandledInbound]:
+    """Return the results with the row of the campaign that each text answers, if any."""
+    received = {text.parts[0].id: text for text in texts}
+    whole = [each for each in done if each.account is not None and each.id in received]
+    asked = [_received(state, received[each.id], each.account) for each in whole if each.account is not None]
+    kept = rt.now() - timedelta(days=rt.settings.campaign_rows_days)
+    found = campaign_replies.sent_rows(conn, asked, rt.now(), kept)
+    rows = {
+        each.id: answered(sent, received[each.id].parts[-1].received_at)
+        for each, sent in zip(whole, found, strict=True)
+    }
+    return [
+        replace(each, campaign=row.campaign, campaign_line=row.line) if (row := rows.get(each.id)) else each
+        for each in done
+    ]
+
+
+def _received(state: _ConsentState, text: JoinedText, account: int) -> ReceivedText:
+    return ReceivedText(account, consent_numbers.forms(text.phone), state.owners[text.sender][account])
+
+
+def _count_replies(conn: Connection, done: Sequence[HandledInbound]) -> None:
+    replies = Counter(each.campaign for each in done if each.campaign)
+    out = Counter(each.campaign for each in done if each.campaign and each.is_opt_out)
+    campaign_replies.add(conn, {campaign: (count, out[campaign]) for campaign, count in replies.items()})
 
 
 def _look_up(rt: Runtime, conn: Connection, texts: Sequence[JoinedText]) -> _ConsentState:
@@ -180,6 +213,7 @@ def _apply_keyword(state: _ConsentState, text: JoinedText) -> Iterator[HandledIn
         meaning.reply if is_replied else None,
         body=text.body if first.of else None,
         sender=whom[account][0] if account is not None else None,
+        is_opt_out=changed and action is InboundAction.STOP,
     )
     for each in text.parts[1:]:
         yield HandledInbound(each.id, account, InboundAction.KEEP, joined_to=first.id)

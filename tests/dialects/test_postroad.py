@@ -255,6 +255,7 @@ def test_an_inbound_message_is_reported_by_its_id() -> None:
         carrier="alpha",
         at=None,
         received_at=AT,
+        answered=UUID(int=7),
     )
 
     made = webhooks.compose_inbound(event, [SECRET.encode()], AT)
@@ -263,6 +264,7 @@ def test_an_inbound_message_is_reported_by_its_id() -> None:
     content = verify(SECRET, made.body, made.headers, AT)
     assert (content["type"], content["data"]["body"], content["data"]["action"]) == ("message.inbound", "STOP", "stop")
     assert made.headers["webhook-id"] == content["data"]["id"] == str(UUID(int=9))
+    assert content["data"]["campaign_id"] == str(UUID(int=7))
     schemas = document()["components"]
     validator = jsonschema_rs.validator_for({"$ref": "#/components/schemas/InboundEvent", "components": schemas})
     assert list(validator.iter_errors(content)) == []

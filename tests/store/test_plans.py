@@ -24,6 +24,7 @@ from pipeline.store import (
     campaign_backlog,
     campaign_batches,
     campaign_outcomes,
+    campaign_replies,
     campaign_results,
     campaign_zones,
     carrier_activity,
@@ -300,6 +301,8 @@ RECEIVED: Mapping[str, Sequence[Any]] = {
     "actions": ["keep"] * 20,
     "replies": [None] * 20,
     "wholes": [None] * 20,
+    "campaigns": [None] * 20,
+    "lines": [None] * 20,
     "classes": ["bulk"] * 20,
     "skips": [False] * 20,
 }
@@ -476,10 +479,22 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "inbound fresh": (inbound._FRESH, lambda _: {"limit": 500, "timeout": 600.0}),
     "inbound members": (inbound._MEMBERS, lambda _: received("carriers phones senders refs ofs", timeout=600.0)),
     "inbound starts": (inbound._STARTS, lambda _: received("phones", believed=timedelta(hours=72))),
+    "rows that were answered": (
+        campaign_replies._ROWS,
+        lambda crowd: {"places": [0, 1], "campaigns": crowd.batches[:2], "phones": ["+2348012345678"] * 2},
+    ),
+    "when answered messages were sent": (
+        campaign_replies._SENT_AT,
+        lambda crowd: {"ids": crowd.firsts, "first": min(crowd.firsts), "last": max(crowd.firsts)},
+    ),
+    "replies by row": (
+        campaign_replies._BY_LINE,
+        lambda crowd: {"campaign": crowd.batches[0], "first": 1, "last": 5000},
+    ),
     "inbound keep": (inbound._KEEP, lambda _: received(" ".join(RECEIVED), again=300)),
     "inbound handle": (
         inbound._HANDLE,
-        lambda crowd: received("accounts actions replies bodies senders wholes", ids=crowd.firsts),
+        lambda crowd: received("accounts actions replies bodies senders wholes campaigns lines", ids=crowd.firsts),
     ),
     "opt-outs of": (opt_outs._OF, lambda _: received("accounts phones")),
     "opt-outs refused": (opt_outs._REFUSED, lambda _: received("accounts phones senders classes skips")),

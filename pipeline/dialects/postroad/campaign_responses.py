@@ -84,6 +84,8 @@ def counts(found: CampaignProgress, currency: str) -> Json:
         "left_out": found.left_out,
         "segments": found.segments,
         "cost": cost(found.amount, currency),
+        "replies": found.replies,
+        "opt_outs": found.opt_outs,
     }
 
 

@@ -28,6 +28,7 @@ from schema.message_class import MessageClass
 from schema.order import MAX_RECIPIENTS
 from schema.vocabulary import CampaignState, DuplicatePolicy, PauseCause, RowOutcome
 
+_COUNTED = ("recipients", "pending", "sent", "skipped", "left_out", "segments", "replies", "opt_outs")
 _STATE: Json = {"enum": [str(each) for each in CampaignState]}
 _NUMBER_OR_NULL: Json = {"type": ["number", "null"]}
 _ID_OR_NULL: Json = {"type": ["string", "null"], "format": "uuid"}
@@ -252,7 +253,7 @@ def _requested() -> dict[str, Json]:
 
 
 def _responded() -> dict[str, Json]:
-    counts = dict.fromkeys(("recipients", "pending", "sent", "skipped", "left_out", "segments"), WHOLE)
+    counts = dict.fromkeys(_COUNTED, WHOLE)
     waiting: Json = {
         "type": "object",
         "additionalProperties": WHOLE,
@@ -348,6 +349,8 @@ def _results() -> dict[str, Json]:
         "segments": WHOLE_OR_NULL,
         "cost": or_null("Money"),
         **dict.fromkeys(("sent_at", "final_at"), TIME_OR_NULL),
+        "replies": WHOLE,
+        "opted_out": FLAG | {"description": "Whether one of the replies was a STOP."},
     }
     return {
         "CampaignCounts": closed({"by_country": groups, "by_carrier": groups}),

@@ -178,6 +178,7 @@ def _resources() -> dict[str, Json]:
         "carrier": TEXT,
         "sent_at": TIME_OR_NULL,
         "received_at": TIME,
+        "campaign_id": {"type": ["string", "null"], "format": "uuid", "description": "The campaign that it answers."},
     }
     webhook = {
         "id": ID,

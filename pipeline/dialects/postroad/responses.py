@@ -193,6 +193,7 @@ def inbound(seen: ShownInbound) -> Json:
         "carrier": seen.carrier,
         "sent_at": instant_or_none(seen.at),
         "received_at": instant(seen.received_at),
+        "campaign_id": seen.answered and str(seen.answered),
     }
 
 

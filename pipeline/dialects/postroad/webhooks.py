@@ -72,6 +72,7 @@ def compose_inbound(notification: InboundEvent, secrets: Sequence[bytes], now: d
         "carrier": notification.carrier,
         "sent_at": instant_or_none(notification.at),
         "received_at": instant(notification.received_at),
+        "campaign_id": notification.answered and str(notification.answered),
     }
     content = {"type": INBOUND, "timestamp": instant(notification.received_at), "data": data}
     return _post(notification.event, content, secrets, now)

@@ -31,6 +31,8 @@ def cell(value: object) -> str:
     """Return a value as a cell; a text that a spreadsheet would take for a formula begins with an apostrophe."""
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
     text = "" if value is None else str(value)
     is_formula = text[:1] in "=-@\t\r" and text != ""
     # a number's plus stays

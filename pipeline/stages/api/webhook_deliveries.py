@@ -211,6 +211,7 @@ def _inbound_telling(row: Mapping[str, Any]) -> InboundEvent:
         carrier=row["carrier"],
         at=row["at"],
         received_at=row["received_at"],
+        answered=row["campaign_id"],
     )
 
 

@@ -11,7 +11,14 @@ from pipeline.rules.campaign_lifecycle import ENDED
 from pipeline.rules.numbers.number_masking import masked_number
 from pipeline.rules.text.csv_lines import csv_lines
 from pipeline.runtime import Runtime
-from pipeline.store import campaign_backlog, campaign_progress, campaign_reservations, campaign_results, campaigns
+from pipeline.store import (
+    campaign_backlog,
+    campaign_progress,
+    campaign_replies,
+    campaign_reservations,
+    campaign_results,
+    campaigns,
+)
 from pipeline.store.campaign_results import MessageRow
 from schema.campaign import Campaign, CampaignProgress
 from schema.value_class import value_class
@@ -58,6 +65,9 @@ class ResultRow:
     cost: int | None
     sent_at: datetime | None
     final_at: datetime | None
+    #: inbound messages of its recipient that answer it, and whether one was a STOP
+    replies: int
+    opted_out: bool
 
 
 def result_rows(rt: Runtime, campaign: UUID) -> Iterator[list[ResultRow]]:
@@ -81,11 +91,15 @@ def result_page(rt: Runtime, campaign: UUID, after: int, most: int) -> list[Resu
             raise NotFound(f"there is no campaign {str(campaign)!r}")
         rows = campaign_results.page(conn, campaign, after, most)
         messages = campaign_results.messages(conn, [row.message for row in rows if row.message])
+        replies = campaign_replies.by_line(conn, campaign, rows[0].line, rows[-1].line) if rows else {}
     pending = _LEFT_OUT.get(found.state, RowOutcome.PENDING)
-    return [_result(row, messages.get(row.message, {}) if row.message else {}, pending) for row in rows]
+    return [
+        _result(row, messages.get(row.message, {}) if row.message else {}, replies.get(row.line, (0, False)), pending)
+        for row in rows
+    ]
 
 
-def _result(row: MessageRow, message: Mapping[str, Any], pending: RowOutcome) -> ResultRow:
+def _result(row: MessageRow, message: Mapping[str, Any], replies: tuple[int, bool], pending: RowOutcome) -> ResultRow:
     outcome = RowOutcome.SENT if row.message else RowOutcome.SKIPPED if row.verdict else pending
     return ResultRow(
         line=row.line,
@@ -102,6 +116,8 @@ def _result(row: MessageRow, message: Mapping[str, Any], pending: RowOutcome) ->
         cost=message.get("amount"),
         sent_at=message.get("sent_at"),
         final_at=message.get("final_at"),
+        replies=replies[0],
+        opted_out=replies[1],
     )
 
 

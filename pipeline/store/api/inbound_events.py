@@ -32,7 +32,7 @@ _LOAD = """
 SELECT d.id, d.event_id, d.endpoint_id, d.concurrency_key, d.tries, d.status, e.dialect, e.url, e.events, e.sealed,
        NULL::bytea AS key_sealed,
        CASE WHEN e.rotated_at > now() - %(hours)s * interval '1 hour' THEN e.sealed_previous END AS sealed_previous,
-       i.phone, i.sender, i.body, i.action, i.carrier, i.at, i.received_at
+       i.phone, i.sender, i.body, i.action, i.carrier, i.at, i.received_at, i.campaign_id
 FROM unnest(%(ids)b::uuid[]) AS own (id)
 JOIN webhook_deliveries AS d ON d.id = own.id
 JOIN webhook_endpoints AS e ON e.id = d.endpoint_id

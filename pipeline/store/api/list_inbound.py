@@ -24,7 +24,7 @@ class InboundPlace:
 
 # parts of a long message are left out: the row that they were joined to has the whole text
 _PAGE = """
-SELECT id, phone, sender, body, action, carrier, at, received_at FROM inbound_messages
+SELECT id, phone, sender, body, action, carrier, at, received_at, campaign_id FROM inbound_messages
 WHERE account_id = %(account)s AND joined_to IS NULL AND received_at >= %(since)s
   AND (received_at, id) < (%(before_at)s, %(before_id)s)
 ORDER BY received_at DESC, id DESC LIMIT %(limit)s
@@ -61,6 +61,7 @@ def page(
             carrier=row.carrier,
             at=row.at,
             received_at=row.received_at,
+            answered=row.campaign_id,
         )
         for row in conn.exec_driver_sql(_PAGE, params)
     ]

@@ -148,14 +148,20 @@ class HandledInbound:
     sender: str | None = None
     #: of a part: the message that holds the whole text
     joined_to: UUID | None = None
+    #: it added an opt-out
+    is_opt_out: bool = False
+    #: the row of a campaign whose message it answers
+    campaign: UUID | None = None
+    campaign_line: int | None = None
 
 
 _HANDLE = """
 UPDATE inbound_messages AS i SET account_id = h.account_id, action = h.action, reply = h.reply, handled_at = now(),
     body = coalesce(h.body, i.body), sender = coalesce(h.sender, i.sender), joined_to = h.joined_to,
-    octets = NULL, coding = NULL
+    octets = NULL, coding = NULL, campaign_id = h.campaign_id, campaign_line = h.campaign_line
 FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(actions)b::text[], %(replies)b::text[], %(bodies)b::text[],
-            %(senders)b::text[], %(wholes)b::uuid[]) AS h (id, account_id, action, reply, body, sender, joined_to)
+            %(senders)b::text[], %(wholes)b::uuid[], %(campaigns)b::uuid[], %(lines)b::int4[])
+     AS h (id, account_id, action, reply, body, sender, joined_to, campaign_id, campaign_line)
 WHERE i.id = h.id
 """
 
@@ -172,6 +178,8 @@ def handle(conn: Connection, done: Sequence[HandledInbound]) -> None:
         "bodies": [each.body if each.body is None else _plain(each.body) for each in done],
         "senders": [each.sender for each in done],
         "wholes": [each.joined_to for each in done],
+        "campaigns": [each.campaign for each in done],
+        "lines": [each.campaign_line for each in done],
     }
     conn.exec_driver_sql(_HANDLE, params)
 

@@ -1,4 +1,4 @@
-"""Campaigns: the changes of their states, which webhooks and e-mails report."""
+"""Campaigns: the changes of their states, which webhooks and e-mails report, and the replies to their messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,10 +44,31 @@ def upgrade() -> None:
     )
     op.add_column("dialects", sa.Column("has_campaigns", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     _allow(f"{_STATUSES}, {_CAMPAIGNS}")
+    for column in ("replies", "opt_outs"):
+        op.add_column("campaign_progress", sa.Column(column, sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("inbound_messages", sa.Column("campaign_id", sa.Uuid(), nullable=True))
+    op.add_column("inbound_messages", sa.Column("campaign_line", sa.Integer(), nullable=True))
+    op.create_index(
+        "inbound_messages_campaign",
+        "inbound_messages",
+        ["campaign_id", "campaign_line"],
+        postgresql_where=sa.text("campaign_id IS NOT NULL"),
+    )
+    op.create_index(
+        "campaign_rows_phone",
+        "campaign_rows",
+        ["campaign_id", "phone"],
+        postgresql_where=sa.text("request_id IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("campaign_rows_phone", table_name="campaign_rows")
+    for column in ("campaign_line", "campaign_id"):
+        op.drop_column("inbound_messages", column)
+    for column in ("replies", "opt_outs"):
+        op.drop_column("campaign_progress", column)
     op.execute("DELETE FROM webhook_deliveries WHERE starts_with(status, 'campaign_')")
     _allow(_STATUSES)
     op.drop_column("dialects", "has_campaigns")

@@ -238,6 +238,8 @@ def _as_json(seen: CampaignStanding, rate: float | None) -> str:
         "handed_over": seen.handed_over,
         "waiting": seen.waiting,
         "segments": seen.progress.segments,
+        "replies": seen.progress.replies,
+        "opt_outs": seen.progress.opt_outs,
         "amount": seen.progress.amount,
         "currency": seen.campaign.currency,
         "per_second": rate and round(rate, 1),

@@ -20,7 +20,7 @@ from workers.cli.terminal.opened import opened
 from workers.cli.terminal.series_lines import series_lines
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
-_SHOWN_COUNTS = ("rows", "skipped", "sent", "left_out", "pending", "segments")
+_SHOWN_COUNTS = ("rows", "skipped", "sent", "left_out", "pending", "segments", "replies", "opt_outs")
 
 
 @click.command("list")
@@ -96,7 +96,19 @@ def _as_json(campaign: Campaign) -> dict[str, Any]:
 
 
 def _counts(counts: CampaignProgress) -> dict[str, int]:
-    words = ("rows", "skipped", "sent", "left_out", "pending", "checked_line", "expanded_line", "segments", "amount")
+    words = (
+        "rows",
+        "skipped",
+        "sent",
+        "left_out",
+        "pending",
+        "checked_line",
+        "expanded_line",
+        "segments",
+        "amount",
+        "replies",
+        "opt_outs",
+    )
     return {word: getattr(counts, word) for word in words}
 
 

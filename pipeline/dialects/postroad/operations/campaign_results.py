@@ -111,6 +111,8 @@ def _result(row: ResultRow, currency: str, is_masked: bool) -> dict[str, Any]:
         "cost": None if row.cost is None else responses.cost(row.cost, currency),
         "sent_at": responses.instant_or_none(row.sent_at),
         "final_at": responses.instant_or_none(row.final_at),
+        "replies": row.replies,
+        "opted_out": row.opted_out,
     }
 
 
