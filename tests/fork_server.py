@@ -1,8 +1,9 @@
 """Fork server of the tests: a process that has imported all dependencies, and forks a product process per request.
 
-Importing Celery, SQLAlchemy and the rest costs each process two seconds of CPU. Here they are imported once, but no
-module of the product: a fork reads its settings, opens its connections and gets injected faults like a process that
-was started normally, with the same arguments, environment, folder, session and log.
+Importing Celery, SQLAlchemy, `schema` and `pipeline` costs each process two seconds of CPU and more. Here they are
+imported once, but no module of `workers`: a fork reads its settings and opens its connections like a process that was
+started normally, with the same arguments, environment, folder, session and log. A fork into which faults are injected
+imports all modules of the product anew, since faults are injected on import.
 
 A request is a line of JSON on stdin. Responses are lines on stdout: `{"forked": pid}`, and when it has ended
 `{"ended": pid, "code": code}`. tests/forked_processes.py is the client.
@@ -13,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -42,14 +44,14 @@ _OTHERS = (
     "yarl",
 )
 _OURS = {"schema", "pipeline", "workers"}
+#: importing these does nothing but define: they read no environment and keep no state of a process
+_DECLARED = ("schema", "pipeline")
 _PR_SET_PDEATHSIG = 1
 
 
 def maintain() -> dict[str, Any]:
     """Fork for each request until stdin is closed; return the request, in the fork only."""
-    for name in _OTHERS:
-        importlib.import_module(name)
-    assert not _OURS & {name.partition(".")[0] for name in sys.modules}
+    _import()
     gc.collect()
     gc.freeze()
     ears, alarm = os.pipe()
@@ -79,6 +81,17 @@ def maintain() -> dict[str, Any]:
                 _say(forked=pid)
 
 
+def _import() -> None:
+    for name in _OTHERS:
+        importlib.import_module(name)
+    for name in _DECLARED:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if not module.name.startswith("schema.migrations."):  # Alembic runs these
+                importlib.import_module(module.name)
+    assert "workers" not in sys.modules
+
+
 def become(order: dict[str, Any]) -> None:
     """Set up the fork as the requested process and run it."""
     fork_server = int(order["nest"])
@@ -103,7 +116,8 @@ def become(order: dict[str, Any]) -> None:
     sys.path[:] = [str(Path.cwd()), *ours, *(each for each in sys.path if each not in ours)]
     importlib.invalidate_caches()
     if any(Path(each, "sitecustomize.py").exists() for each in ours):  # as Python does at start
-        sys.modules.pop("sitecustomize", None)
+        for name in [name for name in sys.modules if name.partition(".")[0] in {*_OURS, "sitecustomize"}]:
+            del sys.modules[name]
         importlib.import_module("sitecustomize")
     _run(order["argv"])
 

@@ -41,11 +41,11 @@ def requests(*statuses: Status) -> list[ShownSchedule]:
     ]
 
 
-@pytest.mark.parametrize("fork_server", [lambda part: {"filter": part}, lambda part: part])
-def test_a_search_is_by_id_or_dates_with_or_without_a_filter_object(fork_server: Any) -> None:
-    by_id = search(fork_server({"id": ksuids.spell("aps_", ID)}))
+@pytest.mark.parametrize("form", [lambda part: {"filter": part}, lambda part: part])
+def test_a_search_is_by_id_or_dates_with_or_without_a_filter_object(form: Any) -> None:
+    by_id = search(form({"id": ksuids.spell("aps_", ID)}))
     by_dates = search(
-        fork_server(RANGE | {"scheduled_at_start": "2025-12-04T00:00:00", "scheduled_at_end": "2025-12-05T00:00:00"})
+        form(RANGE | {"scheduled_at_start": "2025-12-04T00:00:00", "scheduled_at_end": "2025-12-05T00:00:00"})
     )
 
     assert (by_id.id, by_id.created, by_id.scheduled) == (ID, None, None)
