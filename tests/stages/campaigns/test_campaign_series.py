@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.errors import Conflict, InvalidInput, NotFound
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, acting
 from pipeline.settings import Settings
 from pipeline.stages.admin.accounts import set_four_eyes
 from pipeline.stages.admin.compliance import opt_out
@@ -22,7 +22,9 @@ from pipeline.stages.campaigns.find import find
 from pipeline.stages.campaigns.load import load
 from pipeline.stages.campaigns.occurrences import NextStep, prepare
 from pipeline.stages.campaigns.series import create_next, end_repeat, read_series
+from schema.actor import Actor
 from schema.campaign import Campaign
+from schema.vocabulary import ActorKind
 from tests.campaigns import checked, counts, draft, now, quote_of, rows_of, verdicts
 from tests.world import World
 from workers.campaign_wiring import advance_campaigns, check_campaign, expand_campaign, prepare_campaign
@@ -142,6 +144,22 @@ def test_what_the_approval_does_not_cover_waits_for_a_person_whose_approval_cove
     pass_time(world)
     tick(world)
     assert campaigns_of(world)[-1].reason == "its account requires a second person at this cost"
+
+
+def test_another_authenticated_approver_covers_later_ones_above_the_amount_of_four_eyes(world: World) -> None:
+    set_four_eyes(world.rt, "acme", 799)
+    daily: dict[str, Any] = {"repeat": "FREQ=DAILY", "time_zone": "UTC"}
+    token = acting.set(Actor(ActorKind.OS_USER, "ada", "here", "campaign create"))
+    made = checked(world, draft(world, rows_of(ADA, BEN), send_at=world.rt.now() + timedelta(hours=1), **daily))
+    acting.set(Actor(ActorKind.OS_USER, "ben", "here", "campaign approve"))
+    approve(world.rt, made.id)
+    acting.reset(token)
+    control.start(world.rt, made.id)
+    pass_time(world)
+    tick(world)
+
+    second = campaigns_of(world)[-1]
+    assert (second.state, second.created_by, second.approved_by) == ("scheduled", "os_user:ada", "os_user:ben")
 
 
 def test_a_pause_holds_the_series_an_abort_does_not_and_its_end_is_final(world: World) -> None:
