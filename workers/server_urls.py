@@ -26,7 +26,8 @@ def broker_url(given: Settings) -> str:
     """Return the broker's URL; ConfigurationError when it is missing, malformed or of an unsupported scheme."""
     url = given.broker_url.get_secret_value()
     if not url:
-        raise ConfigurationError("BROKER_URL is not set and no embedded server runs here: start one with `postroad up`")
+        words = f"BROKER_URL is not set and no embedded server runs here ({given.home.absolute()})"
+        raise ConfigurationError(f"{words}: start one with `postroad up`")
     scheme = url.partition(":")[0]
     if scheme not in _BROKERS:
         raise ConfigurationError(f"BROKER_URL has the scheme {scheme}: use redis://… or amqp://…")

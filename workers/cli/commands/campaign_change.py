@@ -13,7 +13,7 @@ from workers.cli.terminal.parameters import Country, Field, Moment
 from workers.cli.terminal.table_layout import as_json
 
 
-@click.command()
+@click.command(short_help="Change its definition, until it is approved.")
 @with_campaign
 @click.option("--text", "body", help="Another text; its merge fields must be among those of the text before.")
 @click.option("--template", help="The present text of one of the account's templates.")

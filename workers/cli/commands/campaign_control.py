@@ -37,7 +37,7 @@ _COLUMNS = tuple(ResultRow.__annotations__)
 _reason = click.option("--reason", help="Why: a line that `campaign status` shows.")
 
 
-@click.command()
+@click.command(short_help="Start it, once approved.")
 @with_campaign
 def start(name: str, account: str | None) -> None:
     """Start the approved campaign NAME: now, or at its send time.
@@ -49,7 +49,7 @@ def start(name: str, account: str | None) -> None:
         _say(found, control.start(rt, found.id))
 
 
-@click.command()
+@click.command(short_help="Pause it at once.")
 @with_campaign
 @_reason
 def pause(name: str, account: str | None, reason: str | None) -> None:
@@ -62,7 +62,7 @@ def pause(name: str, account: str | None, reason: str | None) -> None:
         _say(found, control.pause(rt, found.id, reason))
 
 
-@click.command()
+@click.command(short_help="Let it go on where it was.")
 @with_campaign
 def resume(name: str, account: str | None) -> None:
     """Let the paused campaign NAME go on where it was; if a gate had paused it, later messages count only."""
@@ -71,7 +71,7 @@ def resume(name: str, account: str | None) -> None:
         _say(found, control.resume(rt, found.id))
 
 
-@click.command()
+@click.command(short_help="End it for good.")
 @with_campaign
 @_reason
 def abort(name: str, account: str | None, reason: str | None) -> None:
@@ -121,7 +121,7 @@ class _Limit(click.ParamType[float]):
         return found
 
 
-@click.command()
+@click.command(short_help="Change its speed while it runs.")
 @with_campaign
 @click.option("--per-hour", type=_Limit(), help="Most recipients per hour.")
 @click.option("--segments-per-second", type=_Limit(), help="Most segments per second.")
@@ -138,7 +138,7 @@ def limit(name: str, account: str | None, per_hour: float | None, segments_per_s
     )
 
 
-@click.command()
+@click.command(short_help="Print what became of each row, as CSV.")
 @with_campaign
 @click.option("--numbers", is_flag=True, help="Show numbers unmasked.")
 @JSON
@@ -170,7 +170,7 @@ def _json_lines(rows: Iterator[list[object]]) -> Iterator[str]:
         yield json.dumps(shown, ensure_ascii=False) + "\n"
 
 
-@click.command()
+@click.command(short_help="Show its progress until it has ended.")
 @with_campaign
 @click.option("--json", "json_", is_flag=True, help="Print a JSON object a line.")
 def watch(name: str, account: str | None, json_: bool) -> int:

@@ -54,7 +54,7 @@ postroad campaign approve spring
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Create a campaign from a file, check and price it.")
 @with_content
 @click.option("--name", required=True, help="The campaign's name, unique on the account.")
 @with_limits
@@ -93,7 +93,7 @@ def create(
         return _finish(rt, made, done, json_, check=not no_check)
 
 
-@click.command()
+@click.command(short_help="Load recipients from a file, or go on with that.")
 @with_campaign
 @FILE
 @COLUMN

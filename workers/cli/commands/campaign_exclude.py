@@ -61,7 +61,7 @@ class Audiences:
     not_reached: UUID | None
 
 
-@click.command()
+@click.command(short_help="Leave audiences out of it.")
 @with_campaign
 @with_exclusions
 @click.option(

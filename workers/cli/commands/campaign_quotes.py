@@ -25,7 +25,7 @@ from workers.producer import producer, submit
 from workers.server_urls import broker_url, with_local_servers
 
 
-@click.command()
+@click.command(short_help="Check and price its rows.")
 @with_campaign
 @JSON
 def check(name: str, account: str | None, json_: bool) -> int:
@@ -41,7 +41,7 @@ def check(name: str, account: str | None, json_: bool) -> int:
         return check_and_show(rt, found_campaign(rt, name, account), json_=json_)
 
 
-@click.command()
+@click.command(short_help="Print its quote.")
 @with_campaign
 @JSON
 def quote(name: str, account: str | None, json_: bool) -> int:
@@ -53,7 +53,7 @@ def quote(name: str, account: str | None, json_: bool) -> int:
         return _show(rt, found_campaign(rt, name, account), json_=json_)
 
 
-@click.command()
+@click.command(short_help="Print what one recipient would read.")
 @with_campaign
 @click.argument("line", type=click.IntRange(1))
 @click.option("--send-to", "number", help="Send this text to a number of your own: an ordinary message, charged.")
@@ -78,7 +78,7 @@ def preview(name: str, account: str | None, line: int, number: str | None, json_
     return 0
 
 
-@click.command()
+@click.command(short_help="Approve its quote.")
 @with_campaign
 @click.option("--max-cost", type=click.IntRange(0), help="Refuse a quote above this amount, in minor units.")
 @JSON

@@ -61,7 +61,7 @@ postroad campaign send people.csv --text 'Hello ${name}, see you on ${day}.' --n
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Send a text to a file of numbers, in one go.")
 @with_content
 @click.option("--name", help="The campaign's name: repeated under the same name, no recipient gets it twice.")
 @click.option("--max-cost", type=click.IntRange(0), help="Send it if it costs at most this, in minor units.")

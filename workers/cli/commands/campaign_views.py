@@ -23,7 +23,7 @@ from workers.cli.terminal.table_layout import as_json, pairs, table
 _SHOWN_COUNTS = ("rows", "skipped", "sent", "left_out", "pending", "segments", "replies", "opt_outs")
 
 
-@click.command("list")
+@click.command("list", short_help="List campaigns with their state.")
 @click.option("--account", envvar="POSTROAD_ACCOUNT", help="Only of this account.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @JSON
@@ -42,7 +42,7 @@ def _listed(campaign: Campaign) -> tuple[object, ...]:
     return campaign.name, campaign.account, campaign.state, campaign.reason
 
 
-@click.command()
+@click.command(short_help="Show its definition, state and counts.")
 @with_campaign
 @JSON
 def status(name: str, account: str | None, json_: bool) -> None:
@@ -66,7 +66,7 @@ def status(name: str, account: str | None, json_: bool) -> None:
         click.echo("\n" + minutes)
 
 
-@click.command()
+@click.command(short_help="Print the rows that are not sent, as CSV.")
 @with_campaign
 @click.option("--numbers", is_flag=True, help="Show numbers unmasked.")
 @JSON
