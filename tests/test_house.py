@@ -4,7 +4,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,28 @@ CELERY_WITHOUT = {"AsyncResult", "GroupResult", "ResultSet", "chain", "chord", "
 PUBLISHING = {"apply_async", "delay", "send_task"}
 CLOCKS = {"now", "today", "utcnow"}
 
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+#: rules that a file is held to, and the files
+RULES: list[tuple[Callable[[Path], None], frozenset[Path]]] = []
+
+
+@lru_cache(maxsize=1)
+def tree(path: Path) -> ast.Module:
+    """Return a file's syntax tree."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+def each_of(paths: Iterable[Path]) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
+    """Make a function a rule for each of these files; `test_each_file_keeps_the_rules` reports those that break it."""
+
+    def add(rule: Callable[[Path], None]) -> Callable[[Path], None]:
+        RULES.append((rule, frozenset(paths)))
+        return rule
+
+    return add
+
+
+each_file = each_of(FILES)
 
 
 # What the rules are -------------------------------------------------------------------------------------------
@@ -178,56 +200,54 @@ def test_no_layer_imports_a_layer_above_it() -> None:
 
 
 @each_file
-def test_every_public_name_has_a_docstring(path: Path) -> None:
-    assert not list(undocumented(path, ast.parse(path.read_text("utf-8"))))
+def every_public_name_has_a_docstring(path: Path) -> None:
+    assert not list(undocumented(path, tree(path)))
 
 
 @each_file
-def test_no_file_name_has_a_meaningless_word_such_as_utils(path: Path) -> None:
+def no_file_name_has_a_meaningless_word_such_as_utils(path: Path) -> None:
     assert not empty_words(path.relative_to(ROOT))
 
 
 @each_file
-def test_a_file_is_no_longer_than_the_limit(path: Path) -> None:
+def a_file_is_no_longer_than_the_limit(path: Path) -> None:
     # the whole database is on one scroll on purpose
     longest = 2 * LONGEST if path.relative_to(ROOT) == Path("schema/tables.py") else LONGEST
     assert len(path.read_text("utf-8").splitlines()) <= longest
 
 
 @each_file
-def test_a_function_is_no_larger_than_the_limits(path: Path) -> None:
+def a_function_is_no_larger_than_the_limits(path: Path) -> None:
     # a migration is one function
-    assert "versions" in path.parts or not list(too_large(ast.parse(path.read_text("utf-8"))))
+    assert "versions" in path.parts or not list(too_large(tree(path)))
 
 
 @each_file
-def test_every_folder_of_python_is_a_package(path: Path) -> None:
+def every_folder_of_python_is_a_package(path: Path) -> None:
     # import-linter does not see into a folder without it
     assert (path.parent / "__init__.py").exists() or path.parent.name == "versions"
 
 
 @each_file
-def test_no_celery_eta_countdown_retry_canvas_or_result_is_used(path: Path) -> None:
-    found = list(second_clocks(ast.parse(path.read_text("utf-8"))))
+def no_celery_eta_countdown_retry_canvas_or_result_is_used(path: Path) -> None:
+    found = list(second_clocks(tree(path)))
     # the gate reads what others say, to refuse it
     assert len(found) == (path.relative_to(ROOT) == Path("workers/broker/task_message.py")), found
 
 
 @each_file
-def test_columns_of_rows_are_read_by_name(path: Path) -> None:
-    assert not list(numbered_columns(ast.parse(path.read_text("utf-8"))))
+def columns_of_rows_are_read_by_name(path: Path) -> None:
+    assert not list(numbered_columns(tree(path)))
 
 
 #: stages that are a folder of files: one verb, too long for one
 STAGES_OF_FILES = {"deliver", "resend"}
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if (ROOT / "pipeline/stages") in path.parents], ids=lambda path: path.name
-)
-def test_a_stage_imports_no_other_stage(path: Path) -> None:
+@each_of([path for path in FILES if (ROOT / "pipeline/stages") in path.parents])
+def a_stage_imports_no_other_stage(path: Path) -> None:
     folder = path.parent.name
-    assert not list(stage_imports(ast.parse(path.read_text("utf-8")), folder if folder in STAGES_OF_FILES else ""))
+    assert not list(stage_imports(tree(path), folder if folder in STAGES_OF_FILES else ""))
 
 
 DIALECTS = ROOT / "pipeline" / "dialects"
@@ -249,7 +269,7 @@ NAMES_VENDORS = {
 
 
 @each_file
-def test_a_dialect_s_vendor_is_not_named_outside_its_folder(path: Path) -> None:
+def a_dialect_s_vendor_is_not_named_outside_its_folder(path: Path) -> None:
     assert len(VENDORS) >= 4
     own = path.relative_to(DIALECTS).parts[0] if path.is_relative_to(DIALECTS) else ""
     text = path.read_text("utf-8").lower()
@@ -258,20 +278,30 @@ def test_a_dialect_s_vendor_is_not_named_outside_its_folder(path: Path) -> None:
     assert not found or path.relative_to(ROOT).as_posix() in NAMES_VENDORS
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if DIALECTS in path.parents], ids=lambda path: path.relative_to(DIALECTS).as_posix()
-)
-def test_a_dialect_opens_no_transaction(path: Path) -> None:
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+@each_of([path for path in FILES if DIALECTS in path.parents])
+def a_dialect_opens_no_transaction(path: Path) -> None:
+    calls = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
 
     assert not [each for each in calls if isinstance(each, ast.Attribute) and each.attr in ("begin", "read_only")]
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if (ROOT / "pipeline/rules") in path.parents], ids=lambda path: path.name
-)
-def test_a_rule_does_not_read_the_clock(path: Path) -> None:
-    assert not list(impurities(ast.parse(path.read_text("utf-8"))))
+@each_of([path for path in FILES if (ROOT / "pipeline/rules") in path.parents])
+def a_rule_does_not_read_the_clock(path: Path) -> None:
+    assert not list(impurities(tree(path)))
+
+
+def test_each_file_keeps_the_rules() -> None:
+    assert len(RULES) >= 11
+    broken = []
+    for path in FILES:
+        for rule, paths in RULES:
+            try:
+                if path in paths:
+                    rule(path)
+            except AssertionError as error:
+                broken.append(f"{path.relative_to(ROOT).as_posix()}: {rule.__name__}: {error}")
+
+    assert not broken, "\n".join(broken)
 
 
 # And would notice if it did not -------------------------------------------------------------------------------
