@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema import audit_tables, campaign_tables, count_tables, money_tables
+from schema import audit_tables, campaign_tables, count_tables, money_tables, search_tables
 from schema.columns import NOW as _NOW
 from schema.columns import instant as _instant
 from schema.columns import metadata
@@ -57,7 +57,7 @@ from schema.vocabulary import (
     Syntax,
 )
 
-__all__ = ["audit_tables", "campaign_tables", "count_tables", "metadata", "money_tables"]
+__all__ = ["audit_tables", "campaign_tables", "count_tables", "metadata", "money_tables", "search_tables"]
 
 # Accounts -----------------------------------------------------------------------------------------------------
 
@@ -274,6 +274,12 @@ batches = Table(
         "batches_of_campaign",
         "campaign_id",
         postgresql_where=text("campaign_id IS NOT NULL AND status <> 'done'"),
+    ),
+    Index(
+        "batches_listed_campaign",
+        "campaign_id",
+        "first_id",
+        postgresql_where=text("campaign_id IS NOT NULL"),
     ),
     Index("batches_held_carrier", "hinted_at", postgresql_where=text("held = 'carrier'")),
     Index("batches_held_due", "due_at", postgresql_where=text("held = 'carrier'")),

@@ -24,6 +24,7 @@ SCHEDULE: dict[str, PeriodicTask] = {
     "settle": _every(1, "sms.settle"),
     "fold": _every(5, "sms.fold"),
     "sweep": _every(5, "sms.sweep"),
+    "index": _every(2, "sms.index"),
     "resend": _every(2, "sms.resend"),
     "inbound": _every(2, "sms.inbound"),
     "receipt_latency": _every(60, "sms.receipt_latency"),

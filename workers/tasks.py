@@ -15,7 +15,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from pipeline.errors import ConfigurationError, DatabaseFault
-from pipeline.stages.hourly_maintenance import drop_campaign_rows, maintain
+from pipeline.stages.hourly_maintenance import drop_campaign_rows, drop_message_index, maintain
 from pipeline.stages.receipt_latency import measure_receipt_latency
 from pipeline.stages.resend import query_carrier
 from schema.message_class import MessageClass
@@ -129,6 +129,12 @@ def fold_changes() -> None:
     wiring.fold_changes(runtime())
 
 
+@app.task(name="sms.index")
+def index_new() -> None:
+    """Index new messages by number and correlation id."""
+    wiring.index_new(runtime())
+
+
 @app.task(name="sms.resend")
 def resend_lost() -> None:
     """Resend messages that carriers lost, or may have lost."""
@@ -170,6 +176,7 @@ def run_maintenance() -> None:
     """Run the hourly maintenance."""
     maintain(runtime())
     drop_campaign_rows(runtime())
+    drop_message_index(runtime())
 
 
 def _take_request(task: Any, given: dict[str, Any]) -> None:

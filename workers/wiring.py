@@ -32,6 +32,7 @@ from pipeline.stages.deliver import deliver, recover
 from pipeline.stages.fold_counts import PORTION as FOLDED_AT_ONCE
 from pipeline.stages.fold_counts import fold_counts
 from pipeline.stages.heartbeat import tick
+from pipeline.stages.index_messages import index_history, index_messages
 from pipeline.stages.ingest import ingest
 from pipeline.stages.poison_orders import POISON, count_redelivery
 from pipeline.stages.promote import PORTION as PROMOTED_AT_ONCE
@@ -221,6 +222,14 @@ def fold_changes(rt: Runtime) -> None:
     for _ in range(_ROUNDS):
         if fold_counts(rt) < FOLDED_AT_ONCE:
             break
+
+
+def index_new(rt: Runtime) -> None:
+    """Index new messages by number and correlation id, then those of before there was a search key."""
+    for _ in range(_ROUNDS):
+        if not index_messages(rt):
+            break
+    index_history(rt)
 
 
 def resend_lost(rt: Runtime) -> list[TaskCall]:

@@ -1,6 +1,7 @@
 """Hourly maintenance: create partitions ahead; prune old keys, challenges, deliveries, events, MO, dead letters."""
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 
 from pipeline.errors import DatabaseFault
@@ -68,6 +69,20 @@ def drop_campaign_rows(rt: Runtime) -> list[str]:
     with rt.read_only() as conn:
         days = partitions.before(conn, "campaign_rows", cutoff.date(), ROW_DAYS)
         over = [name for name, day in days.items() if not campaigns.are_kept(conn, *ids.day_bounds(day), cutoff)]
+    return _drop(rt, over)
+
+
+def drop_message_index(rt: Runtime) -> list[str]:
+    """Drop the partitions of the message index of past months without any message left; return their names.
+
+    A partition that is in use is left to the next run.
+    """
+    with rt.read_only() as conn:
+        over = partitions.outlived(conn, rt.now().date())
+    return _drop(rt, over)
+
+
+def _drop(rt: Runtime, over: Iterable[str]) -> list[str]:
     dropped = []
     for name in over:
         try:

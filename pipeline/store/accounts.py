@@ -68,6 +68,11 @@ def named(conn: Connection, name: str) -> Account:
     return found
 
 
+def all_ids(conn: Connection) -> list[int]:
+    """Return the ids of all accounts."""
+    return list(conn.exec_driver_sql("SELECT id FROM accounts").scalars())
+
+
 _CREATE = "INSERT INTO accounts (name, currency) VALUES (%(name)s, %(currency)s) ON CONFLICT DO NOTHING RETURNING id"
 _WALLET = "INSERT INTO wallets (account_id) VALUES (%(account)s) ON CONFLICT DO NOTHING"
 

@@ -103,6 +103,27 @@ def messages_of(conn: Connection, request_id: UUID, first: UUID, last: UUID) -> 
     return _rows(conn, _MESSAGES_OF, {"request": request_id, "first": first, "last": last})
 
 
+# OFFSET 0: each is looked up, in its own partition
+_FOUND = f"""
+SELECT m.id, a.name AS account, m.phone, {PUBLIC_STATUS} AS status, m.error_code, b.carrier, c.name AS campaign,
+       m.correlation_id, b.test
+FROM unnest(%(ids)b::uuid[]) AS s (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE id = s.id AND (%(phone)s::text IS NULL OR phone = %(phone)s)
+      AND (%(correlation_id)s::text IS NULL OR correlation_id = %(correlation_id)s)
+    OFFSET 0
+) AS m
+CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) AS b
+JOIN accounts AS a ON a.id = m.account_id LEFT JOIN campaigns AS c ON c.id = b.campaign_id
+ORDER BY m.id DESC
+"""
+
+
+def found(conn: Connection, wanted: list[UUID], phone: str | None, correlation_id: str | None) -> list[Row]:
+    """Return those of the messages that have this number and correlation id (None: any), the latest first."""
+    return _rows(conn, _FOUND, {"ids": wanted, "phone": phone, "correlation_id": correlation_id})
+
+
 _BY_STATUS = f"""
 SELECT {PUBLIC_STATUS} AS status, m.error_code, count(*) AS messages, coalesce(sum(m.segments), 0) AS segments
 FROM messages AS m JOIN batches AS b ON b.id = m.batch_id

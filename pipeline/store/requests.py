@@ -13,20 +13,26 @@ from pipeline.rules.identity import ids
 from schema.message import Accepted, Admission, Refusal
 from schema.vocabulary import Code
 
+#: the messages of new requests are to be indexed (store/message_index.py)
 _WRITE = """
-INSERT INTO requests (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals,
-                      fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version)
-SELECT id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals::jsonb,
-       fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version
-FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(dialects)b::text[], %(operations)b::text[],
-            %(classes)b::text[], %(tests)b::bool[], %(firsts)b::uuid[], %(recipients)b::int4[],
-            %(accepted)b::int4[], %(refusals)b::text[],
-            %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[],
-            %(skips)b::bool[], %(templates)b::uuid[], %(versions)b::int4[])
-     AS r (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals, fingerprint,
-           send_at, valid_until, skips_opt_outs, template_id, template_version)
-ON CONFLICT (id) DO NOTHING
-RETURNING id
+WITH new AS (
+    INSERT INTO requests (id, account_id, dialect, operation, class, test, first_message, recipients, accepted,
+                          refusals, fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version)
+    SELECT id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals::jsonb,
+           fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version
+    FROM unnest(%(ids)b::uuid[], %(accounts)b::int4[], %(dialects)b::text[], %(operations)b::text[],
+                %(classes)b::text[], %(tests)b::bool[], %(firsts)b::uuid[], %(recipients)b::int4[],
+                %(accepted)b::int4[], %(refusals)b::text[],
+                %(fingerprints)b::bytea[], %(send_ats)b::timestamptz[], %(valid_untils)b::timestamptz[],
+                %(skips)b::bool[], %(templates)b::uuid[], %(versions)b::int4[])
+         AS r (id, account_id, dialect, operation, class, test, first_message, recipients, accepted, refusals,
+               fingerprint, send_at, valid_until, skips_opt_outs, template_id, template_version)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, first_message, recipients, accepted
+), unindexed AS (
+    INSERT INTO unindexed_requests SELECT id, first_message, recipients FROM new WHERE accepted > 0
+)
+SELECT id FROM new
 """
 
 

@@ -11,12 +11,14 @@ import pytest
 from pipeline.stages.admin.accounts import create_account
 from pipeline.stages.admin.audit import audit
 from pipeline.stages.admin.wallets import top_up
+from pipeline.stages.api import account_messages as stage
 from pipeline.stages.inbound import keep, reply
 from pipeline.store.api import account_messages
 from schema.carriage import Inbound
 from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor, issue
 from tests.world import World
+from workers.wiring import index_new
 
 Ask = Callable[..., Answer]
 
@@ -267,6 +269,42 @@ def test_messages_are_filtered_by_status_sender_request_and_time(
         ("invalid_field", "stauts"),
         ("invalid_field", "limit"),
     ]
+
+
+def test_messages_are_searched_by_number_and_correlation_id(
+    ask: Ask, world: World, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bolt = "INSERT INTO sender_ids (account_id, sender) SELECT id, 'ACME' FROM accounts WHERE name = 'bolt'"
+    world.run(bolt)
+    world.send(ADA, account="bolt")
+    before = ask("GET", "/messages?to=%2B2348012345678").json
+    merge, sent = {"name": "Ada"}, []
+    for place, number in enumerate((ADA, BEN, ADA)):
+        recipient = {"to": number, "merge": merge, "correlation_id": f"o-{place % 2}"}
+        sent.append(ask("POST", "/messages", SEND | {"recipients": [recipient]}).json["messages"][0]["id"])
+    later = ask("POST", "/messages", SEND | {"send_at": soon()}).json["messages"][0]["id"]
+    index_new(world.rt)
+    monkeypatch.setattr(stage, "EXAMINED", 2)
+
+    def found(query: str, key: str | None = None) -> list[str]:
+        return [each["id"] for each in listed(ask, f"/messages?{query}", limit=1, key=key)]
+
+    assert (before["data"], before["complete_until"]) == ([], None)
+    for spelt in ("to=%2B2348012345678", "to=+234 801 234 5678".replace(" ", "%20"), "to=0801 234 5678&country=NG"):
+        assert found(spelt.replace(" ", "%20")) == [later, sent[2], sent[0]]
+    assert found("to=%2B2348012345678&status=scheduled") == [later]
+    assert found("correlation_id=o-0") == [sent[2], sent[0]]
+    assert found("correlation_id=o-1&to=%2B2348087654321") == [sent[1]]
+    for none in ("correlation_id=o-1&to=%2B2348012345678", f"correlation_id=o-1&request={uuid4()}", "correlation_id=x"):
+        assert found(none) == []
+    assert len(found("to=%2B2348012345678", other)) == 1
+    page = ask("GET", "/messages?to=%2B2348012345678").json
+    assert page["complete_from"] is None
+    assert abs(datetime.fromisoformat(page["complete_until"]) - datetime.now(UTC)) < timedelta(minutes=5)
+    assert ask("GET", "/messages").json["complete_until"] is None
+    assert codes(ask("GET", "/messages?to=12&country=ng")) == (400, [("invalid_field", "country")])
+    assert codes(ask("GET", "/messages?to=0801&country=NG&campaign=x"))[1] == [("invalid_field", "to")]
+    assert codes(ask("GET", "/messages?country=NG"))[1] == [("invalid_field", "country")]
 
 
 def test_a_scheduled_message_is_cancelled_once_and_a_sent_one_is_not(ask: Ask, world: World) -> None:

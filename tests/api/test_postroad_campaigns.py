@@ -15,12 +15,15 @@ from pipeline.stages.admin.accounts import create_account
 from pipeline.stages.admin.prices import set_price
 from pipeline.stages.admin.wallets import top_up
 from pipeline.stages.api import webhook_endpoints
+from pipeline.store.api import account_messages
 from schema.vocabulary import Status
 from tests.api.conftest import Answer, RunningGateway
 from tests.dialects.vendors import Vendor, issue
+from tests.stages.launched import Launched
 from tests.world import World
 from workers.campaign_checking import check_all
 from workers.campaign_wiring import expand_portion
+from workers.wiring import index_new
 
 Ask = Callable[..., Answer]
 
@@ -273,3 +276,31 @@ def test_a_series_is_begun_and_ended(ask: Ask, world: World) -> None:
     assert codes(again) == (409, ["conflict"])
     assert refused.status in (400, 422)
     assert "FREQ is DAILY" in refused.json["errors"][0]["detail"]
+
+
+def test_messages_are_listed_by_their_campaign(ask: Ask, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add_carrier("beta", route="GB")
+    world.send(ADA)
+    numbers = [ADA, "+447400123456", BEN, "+447400123457", EVA]
+    campaigns = [Launched(world, numbers), Launched(world, [ADA])]
+    for each in campaigns:
+        each.run()
+    first, second = (sorted(map(str, each.messages().values()), reverse=True) for each in campaigns)
+    monkeypatch.setattr(account_messages, "EXAMINED_REQUESTS", 1)
+
+    def found(query: str) -> list[str]:
+        ids, cursor = [], ""
+        while True:
+            page = ask("GET", f"/messages?{query}&limit=2{cursor}").json
+            ids += [each["id"] for each in page["data"]]
+            if page["next_cursor"] is None:
+                return ids
+            cursor = f"&cursor={page['next_cursor']}"
+
+    assert len(first) == 5
+    assert found(f"campaign={campaigns[0].id}") == first
+    assert found(f"campaign={campaigns[1].id}&status=sent") == second
+    assert found(f"campaign={campaigns[1].id}&status=failed") == []
+    index_new(world.rt)
+    assert found(f"campaign={campaigns[1].id}&to=%2B2348012345678") == second
+    assert codes(ask("GET", "/messages?campaign=winter")) == (404, ["not_found"])

@@ -93,8 +93,9 @@ def test_partitions_are_created_once(world: World) -> None:
     with world.rt.begin() as conn:
         again = partitions.prepare(conn, [*wanted, date(2031, 3, 3)])
 
-    assert made == [f"{table}_{day}" for day in (20310301, 20310302) for table in partitions._KEYS]
-    assert again == [f"{table}_20310303" for table in partitions._KEYS]
+    daily = [f"{table}_{day}" for day in (20310301, 20310302) for table in partitions._DAILY]
+    assert made == [*daily, "message_numbers_203103", "message_correlations_203103"]
+    assert again == [f"{table}_20310303" for table in partitions._DAILY]
 
 
 def test_maintenance_creates_only_missing_partitions(world: World) -> None:

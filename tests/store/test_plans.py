@@ -34,6 +34,7 @@ from pipeline.store import (
     idempotency_keys,
     idempotent_replays,
     lost_batches,
+    message_index,
     message_moves,
     message_parts,
     messages,
@@ -68,7 +69,7 @@ BATCHES, SIZE = 250, 8
 #: where a plan that reads everything is a bad one
 HOT = re.compile(
     r"(messages|provider_attempts)(_\d+)?|batches|receipts|parts|requests|idempotency_keys|webhook_deliveries|challenges"
-    r"|inbound_messages|opt_outs"
+    r"|inbound_messages|opt_outs|message_(numbers|correlations)(_\d+)?"
 )
 
 
@@ -96,6 +97,8 @@ SELECT id, 'alpha', id::text, '+23480' || (10000000 + row_number() OVER (ORDER B
        CASE WHEN NOT waits THEN 'keep' END, CASE WHEN NOT waits THEN now() END
 FROM messages, LATERAL (SELECT mod(abs(hashtext(id::text)), 100) = 0 AS waits) AS w
 """
+_NUMBERS = "INSERT INTO message_numbers SELECT hashtextextended(id::text, 1), id FROM messages"
+_CORRELATIONS = "INSERT INTO message_correlations SELECT hashtextextended(id::text, 1), id FROM messages"
 _OPT_OUTS = "INSERT INTO opt_outs SELECT DISTINCT 1, phone, sender, '', 'STOP' FROM inbound_messages"
 
 
@@ -152,6 +155,8 @@ def _fill(conn: Connection, firsts: list[UUID]) -> None:
     conn.exec_driver_sql(_CHALLENGES)
     conn.exec_driver_sql(_INBOUND)
     conn.exec_driver_sql(_OPT_OUTS)
+    conn.exec_driver_sql(_NUMBERS)
+    conn.exec_driver_sql(_CORRELATIONS)
 
 
 _BATCHES = """
@@ -248,6 +253,10 @@ def view(_crowd: Crowd, **more: Any) -> dict[str, Any]:
 
 def listed(crowd: Crowd, **more: Any) -> dict[str, Any]:
     return {"account": 1, "test": False, "lowest": crowd.firsts[0], "before": crowd.firsts[5], **more}
+
+
+def hashed(crowd: Crowd) -> dict[str, Any]:
+    return {"hashes": [1, 2], "lowest": crowd.firsts[0], "before": crowd.lasts[-1], "limit": 1000}
 
 
 def page(crowd: Crowd) -> dict[str, Any]:
@@ -582,7 +591,29 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "a filtered page of all of an account's messages": (
         account_messages._PAGE,
-        lambda crowd: page(crowd) | {"sender": "ACME", "status": "sent", "within": None},
+        lambda crowd: page(crowd) | {"sender": "ACME", "status": "sent", "within": None, "campaign": None},
+    ),
+    "latest requests of a campaign's messages": (
+        account_messages._OF_CAMPAIGN,
+        lambda crowd: listed(crowd, campaign=UUID(int=1), most=500),
+    ),
+    "messages of a number": (message_index._BY_NUMBER, hashed),
+    "messages of a correlation id": (message_index._BY_CORRELATION, hashed),
+    "messages of the index that fit": (
+        account_messages._AMONG,
+        lambda crowd: {
+            "ids": some(crowd)["ids"],
+            "account": 1,
+            "test": False,
+            "limit": 51,
+            **dict.fromkeys(("phone", "correlation_id", "sender", "request", "status", "campaign")),
+        },
+    ),
+    "messages to be indexed": (message_index._OF_REQUESTS, page),
+    "earlier messages to be indexed": (message_index._EARLIER, lambda crowd: {"before": crowd.firsts[5], "limit": 100}),
+    "messages that support finds": (
+        operator_reports._FOUND,
+        lambda crowd: {"ids": some(crowd)["ids"], "phone": "+2348012345678", "correlation_id": None},
     ),
     "an account's inbound messages": (
         list_inbound._PAGE,
@@ -659,6 +690,9 @@ def test_the_generic_plan_of_a_hot_statement_has_no_full_scan(crowd: Crowd, name
         ("all of an account's latest requests", "requests_latest "),
         ("all of an account's latest requests", "requests_latest_orders"),
         ("an account's inbound messages", "account_id_received_at"),
+        ("latest requests of a campaign's messages", "batches_listed_campaign"),
+        ("messages of a number", "hash_message_id"),
+        ("messages of a correlation id", "hash_message_id"),
     ],
 )
 def test_a_periodic_statement_uses_its_index(crowd: Crowd, name: str, index: str) -> None:

@@ -78,6 +78,7 @@ TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.campaign.rows": _order,
     "sms.campaigns": _nothing,
     "sms.fold": _nothing,
+    "sms.index": _nothing,
     "sms.promote": _nothing,
     "sms.settle": _nothing,
     "sms.resend": _nothing,

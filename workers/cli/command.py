@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("send", "Send a text to one or more numbers."),
     "campaign": ("campaign", "Campaigns: create, check, approve, send a text to everyone in a file."),
     "show": ("show", "Show the history of a message, or the result of a request."),
+    "find": ("find", "Find messages by number or correlation id."),
     "explain": ("explain", "Explain the routing of a message, past or future."),
     "cancel": ("cancel", "Cancel scheduled messages."),
     "status": ("status", "Show the state of messages, carriers, queues and money."),

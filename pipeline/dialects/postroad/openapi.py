@@ -69,12 +69,18 @@ def _messages() -> Json:
     send["parameters"] = [IDEMPOTENCY]
     for status in ("202", "402", "422"):
         send["responses"][status]["headers"] = {"Idempotent-Replayed": ref("headers/IdempotentReplayed")}
-    page = operation("listMessages", "List messages, the latest first", 200, "MessagePage", scope=key_settings.READ)
+    page = operation(
+        "listMessages", "List messages, the latest first", 200, "MessagePage", scope=key_settings.READ, more=(404,)
+    )
     page["parameters"] = [
         *paging("created"),
         parameter("status", {"enum": [str(each) for each in Status]}),
         parameter("sender", {"type": "string"}),
         parameter("request", {"type": "string", "format": "uuid"}),
+        parameter("campaign", {"type": "string"}, "Id or name."),
+        parameter("to", {"type": "string", "maxLength": 64}, "E.164; without a plus a number of `country`."),
+        parameter("country", {"type": "string", "pattern": "^[A-Z]{2}$"}, "ISO 3166-1 alpha-2, of `to`."),
+        parameter("correlation_id", {"type": "string"}),
         parameter("test", {"enum": ["true", "false"]}, "With a live key: tests instead of live messages."),
     ]
     get = operation("getMessage", "Get a message", 200, "Message", scope=key_settings.READ, more=(404,))

@@ -123,9 +123,17 @@ def _messages() -> dict[str, Json]:
     event = {"type": {"enum": list(webhooks.EVENTS.values())}, "timestamp": TIME, "data": closed(basic)}
     return {
         "Message": closed(basic | more),
-        "MessagePage": page("Message"),
+        "MessagePage": page("Message", _COMPLETE),
         "MessageEvent": closed(event),
     }
+
+
+_COMPLETE: Json = {
+    "complete_from": TIME_OR_NULL
+    | {"description": "By `to` or `correlation_id`: earlier messages may be missing. Null: none is."},
+    "complete_until": TIME_OR_NULL
+    | {"description": "By `to` or `correlation_id`: messages answered before then are all found."},
+}
 
 
 def _results() -> dict[str, Json]:

@@ -9,9 +9,9 @@ from schema.vocabulary import Code, Encoding
 Json = dict[str, Any]
 
 
-def page(name: str) -> Json:
-    """Return the schema of a page of these items."""
-    return closed({"data": {"type": "array", "items": ref(name)}, "next_cursor": TEXT_OR_NULL})
+def page(name: str, more: Mapping[str, Json] | None = None) -> Json:
+    """Return the schema of a page of these items, with further properties."""
+    return closed({"data": {"type": "array", "items": ref(name)}, "next_cursor": TEXT_OR_NULL, **(more or {})})
 
 
 def closed(properties: Mapping[str, Json], may: Iterable[str] = ()) -> Json:

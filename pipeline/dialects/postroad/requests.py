@@ -3,6 +3,7 @@
 Unknown fields and parameters are errors, so that a misspelt one is noticed.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from pipeline.dialects.contract import fields
+from pipeline.rules.numbers import phones
 from schema import order_reader
 from schema.api import ApiKey, ApiRequest
 from schema.message import Refusal
@@ -32,6 +34,8 @@ CURSOR = "[0-9a-f]{32,46}"
 _OWN = ("account", "door", "idempotency_key", "message_class", "submitted_at")
 _KEY_WORDS = f"must have 1 to {MOST_KEY} printable characters"
 _PAGING = ("limit", "cursor", "since", "until")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_FILTERS = ("status", "sender", "request", "campaign", "to", "country", "correlation_id", "test")
 
 
 def read_key(call: ApiRequest) -> str | Refusal | None:
@@ -120,6 +124,11 @@ class MessageSearch:
     status: Status | None
     sender: str | None
     request: UUID | None
+    #: name or id
+    campaign: str | None
+    #: E.164
+    to: str | None
+    correlation_id: str | None
     #: None: as the key is
     test: bool | None
 
@@ -164,7 +173,7 @@ def _prefers_csv(accept: str) -> bool:
 
 def read_search(call: ApiRequest) -> MessageSearch | list[Refusal]:
     """Return the parameters of `GET /v1/messages`, or all errors."""
-    query = _Query.of(call, (*_PAGING, "status", "sender", "request", "test"))
+    query = _Query.of(call, (*_PAGING, *_FILTERS))
     if isinstance(query, Refusal):
         return [query]
     test = query.word("test", ("true", "false"))
@@ -174,6 +183,9 @@ def read_search(call: ApiRequest) -> MessageSearch | list[Refusal]:
         status=Status(status) if status else None,
         sender=query.text("sender"),
         request=query.id("request"),
+        campaign=query.text("campaign"),
+        to=query.phone("to", "country"),
+        correlation_id=query.text("correlation_id"),
         test=None if test is None else test == "true",
     )
     return query.faults or found
@@ -223,6 +235,23 @@ class _Query:
         if word and found is None:
             self._fault(name, "must be a UUID")
         return found
+
+    def phone(self, name: str, region: str) -> str | None:
+        """Return a number as E.164, or None; without a plus it is one of the country in the parameter `region`."""
+        word, country = self._given.get(name) or None, self._given.get(region) or None
+        if country is not None and not _COUNTRY.fullmatch(country):
+            self._fault(region, "must be an ISO 3166-1 alpha-2 code in capitals, such as NG")
+            return None
+        if word is None:
+            if country is not None:
+                self._fault(region, f"is the country of the number in {name!r}, which is missing")
+            return None
+        # the plus of a query string may have become a blank
+        spelt = f"+{word[1:]}" if word.startswith(" ") else word
+        [found] = phones.normalise([spelt], country)
+        if found is None:
+            self._fault(name, phones.phone_fault(spelt, country))
+        return found.e164 if found else None
 
     def limit(self, usual: int, most: int) -> int:
         """Return how many items are asked for."""

@@ -155,6 +155,23 @@ def _attempt(tried: ShownAttempt) -> Json:
     }
 
 
+def messages(
+    found: Sequence[ShownMessage],
+    currency: str,
+    cursor: str | None,
+    complete_from: datetime | None,
+    complete_until: datetime | None,
+) -> ApiResponse:
+    """Return the response to `GET /v1/messages`; without `complete_until` the index of messages was not searched."""
+    content = {
+        "data": [message(each, currency) for each in found],
+        "next_cursor": cursor,
+        "complete_from": instant_or_none(complete_from),
+        "complete_until": instant_or_none(complete_until),
+    }
+    return reply(200, content)
+
+
 def request(seen: ShownRequest) -> ApiResponse:
     """Return the response to `GET /v1/requests/{id}`: what was asked for, and its messages by status."""
     content = {

@@ -40,6 +40,11 @@ def day_bounds(day: date) -> tuple[UUID, UUID]:
     return _lowest(day), _lowest(day + timedelta(days=1))
 
 
+def month_bounds(month: date) -> tuple[UUID, UUID]:
+    """Return the lowest id of the (UTC) month that begins on this day, and the lowest of the next."""
+    return _lowest(month), _lowest((month + timedelta(days=31)).replace(day=1))
+
+
 def lowest(moment: datetime) -> UUID:
     """Return the lowest id of a time; of those before 1970, the lowest of all."""
     return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.runtime import Runtime
-from pipeline.store import sealed
+from pipeline.store import audit_log, message_index, sealed
 from pipeline.store.sealed import SealedColumn
 
 Row = dict[str, Any]
@@ -42,6 +42,13 @@ def behind(rt: Runtime) -> list[Row]:
     """Return the API keys that would be invalid without the old secret keys."""
     with rt.begin() as conn:
         return sealed.keys_behind(conn, rt.vault.id)
+
+
+def replace_search_key(rt: Runtime) -> None:
+    """Delete the key of the search by number with all entries; the next tick makes another and indexes all anew."""
+    with rt.begin() as conn:
+        message_index.forget(conn)
+        audit_log.note(conn, "search_keys", "key", "replaced", {})
 
 
 def _reseal(rt: Runtime, column: SealedColumn) -> int:

@@ -1,13 +1,18 @@
-"""All messages of an account for its API: one by id, filtered pages of them, and requests with their progress."""
+"""All messages of an account for its API: one by id, filtered pages of them, and requests with their progress.
+
+Pages are searched by number or correlation id in the index of messages, by everything else in requests.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pipeline.rules.identity import ids
-from pipeline.runtime import Runtime
-from pipeline.store import idempotent_replays, request_progress
+from pipeline.rules.identity.search_hashes import SearchHashes, as_integer
+from pipeline.runtime import Connection, Runtime
+from pipeline.store import idempotent_replays, message_index, request_progress
 from pipeline.store.api import account_messages as store
 from pipeline.store.api.account_messages import MessageFilter
 from schema.api_views import ShownMessage, ShownRequest
@@ -16,6 +21,9 @@ from schema.message_class import MessageClass
 from schema.vocabulary import Code, Status
 
 __all__ = ["AccountPage", "MessageFilter", "find", "find_request", "list_page"]
+
+#: entries of the index that one page examines
+EXAMINED = 1_000
 
 _CURSOR = re.compile(r"[0-9a-f]{32}")
 
@@ -27,6 +35,10 @@ class AccountPage:
     messages: list[ShownMessage]
     #: opaque to the caller; None: this is the last page
     cursor: str | None
+    #: of a search by number or correlation id: messages accepted from this time on, and answered before that one, are
+    #: in it; None: from the first on, and of other searches
+    complete_from: datetime | None = None
+    complete_until: datetime | None = None
 
 
 def find(rt: Runtime, account: int, id_: UUID, tests: Sequence[bool]) -> ShownMessage | None:
@@ -39,12 +51,35 @@ def list_page(rt: Runtime, sought: MessageFilter, cursor: str | None, limit: int
     """Return a page of at most `limit` messages that fit; ValueError: invalid cursor.
 
     It may have fewer messages than `limit`, or none, and still a cursor: then others were examined that do not fit.
+    ConfigurationError: the search key cannot be opened.
     """
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise ValueError("this cursor is none of ours")
+    before = UUID(cursor) if cursor else None
     with rt.read_only() as conn:
-        found = store.page(conn, sought, UUID(cursor) if cursor else None, limit)
+        if sought.is_indexed:
+            return _search(rt, conn, sought, before, limit)
+        found = store.page(conn, sought, before, limit)
     return AccountPage(found.messages, found.before.hex if found.before else None)
+
+
+def _search(rt: Runtime, conn: Connection, sought: MessageFilter, before: UUID | None, limit: int) -> AccountPage:
+    """Return a page of messages by number or correlation id."""
+    key = message_index.key(conn)  # before the search: what is complete then is found
+    if key is None:
+        return AccountPage([], None, rt.now(), None)
+    hashes, edge = SearchHashes(rt.vault.open(message_index.PURPOSE, key.sealed)), sought.edge(before)
+    if sought.correlation_id is not None:
+        [own] = hashes.correlations(sought.account, [sought.correlation_id])
+        wanted = message_index.by_correlation(conn, [as_integer(own)], sought.lowest, edge, EXAMINED)
+    else:
+        [own] = hashes.numbers(sought.account, [sought.phone or ""])
+        wanted = message_index.by_number(conn, [as_integer(own)], sought.lowest, edge, EXAMINED)
+    found = store.among(conn, sought, wanted, limit + 1)
+    last = found[limit - 1].id if len(found) > limit else wanted[-1] if len(wanted) == EXAMINED else None
+    return AccountPage(
+        found[:limit], last.hex if last else None, message_index.complete_from(key, rt.now()), key.complete_until
+    )
 
 
 def find_request(rt: Runtime, account: int, id_: UUID, tests: Sequence[bool]) -> ShownRequest | None:

@@ -34,6 +34,10 @@ class MessageFilter:
     status: Status | None = None
     sender: str | None = None
     request: UUID | None = None
+    campaign: UUID | None = None
+    #: E.164
+    phone: str | None = None
+    correlation_id: str | None = None
     #: accepted at this time or later, and before that one
     since: datetime | None = None
     until: datetime | None = None
@@ -47,8 +51,25 @@ class MessageFilter:
             "status": self.status and str(self.status),
             "sender": self.sender,
             "request": self.request,
-            "lowest": ids.lowest(self.since) if self.since else UUID(int=0),
+            "campaign": self.campaign,
+            "phone": self.phone,
+            "correlation_id": self.correlation_id,
+            "lowest": self.lowest,
         }
+
+    @property
+    def lowest(self) -> UUID:
+        """Return the lowest id that a message may have."""
+        return ids.lowest(self.since) if self.since else UUID(int=0)
+
+    def edge(self, before: UUID | None) -> UUID:
+        """Return the id that messages must be below: that of a cursor, or that of `until`."""
+        return min(before or _END, ids.lowest(self.until) if self.until else _END)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Return whether the index of messages by number and correlation id has what is sought."""
+        return self.phone is not None or self.correlation_id is not None
 
     @property
     def reads_all(self) -> bool:
@@ -88,6 +109,20 @@ _REQUEST = """
 SELECT id, first_message, recipients, accepted, test = %(test)s AND accepted > 0 AS fits FROM requests
 WHERE id = %(request)s AND account_id = %(account)s AND first_message >= %(lowest)s AND first_message < %(before)s
 """
+# each portion of a campaign is a request, in one batch or several; these have messages of no other request
+_OF_CAMPAIGN = """
+SELECT DISTINCT r.first_message, r.id, r.recipients, r.accepted, r.test = %(test)s AS fits, b.batches
+FROM (
+    SELECT first_id, count(*) OVER () AS batches FROM (
+        SELECT first_id FROM batches
+        WHERE campaign_id = %(campaign)s AND first_id >= %(lowest)s AND first_id < %(before)s
+        ORDER BY first_id DESC LIMIT %(most)s
+    ) AS latest
+) AS b
+CROSS JOIN LATERAL (SELECT request_id FROM messages WHERE id = b.first_id OFFSET 0) AS m
+CROSS JOIN LATERAL (SELECT * FROM requests WHERE id = m.request_id OFFSET 0) AS r
+ORDER BY r.first_message DESC
+"""
 # OFFSET 0 forces a look-up of each batch: a planner that expects many messages would read all batches
 _PAGE = f"""{SEEN}
 FROM unnest(%(requests)b::uuid[], %(firsts)b::uuid[], %(lasts)b::uuid[]) AS s (request_id, first_id, last_id)
@@ -98,7 +133,8 @@ CROSS JOIN LATERAL (
     ORDER BY id DESC LIMIT %(within)s
 ) AS m
 CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) AS b
-WHERE %(status)s::text IS NULL OR {PUBLIC_STATUS} = %(status)s
+WHERE (%(status)s::text IS NULL OR {PUBLIC_STATUS} = %(status)s)
+  AND (%(campaign)s::uuid IS NULL OR b.campaign_id = %(campaign)s)
 ORDER BY m.id DESC LIMIT %(limit)s
 """
 
@@ -114,11 +150,13 @@ class FilteredPage:
 
 def page(conn: Connection, sought: MessageFilter, before: UUID | None, limit: int) -> FilteredPage:
     """Return up to `limit` messages before that id (None: the latest); there may be fewer, or none, before others."""
-    until = ids.lowest(sought.until) if sought.until else _END
-    edge = min(before or _END, until)
+    edge = sought.edge(before)
     params = {**sought.params, "before": edge, "most": EXAMINED_REQUESTS}
-    rows = conn.exec_driver_sql(_REQUEST if sought.request else _LATEST, params).all()
-    spans, rest = _spans(rows, edge, EXAMINED_MESSAGES if sought.reads_all else limit)
+    query = _REQUEST if sought.request else _OF_CAMPAIGN if sought.campaign else _LATEST
+    rows = conn.exec_driver_sql(query, params).all()
+    examined = rows[0].batches if rows and query is _OF_CAMPAIGN else len(rows)
+    rest = rows[-1].first_message if examined >= EXAMINED_REQUESTS else None
+    spans, rest = _spans(rows, edge, EXAMINED_MESSAGES if sought.reads_all else limit, rest)
     if not spans:
         return FilteredPage([], rest)
     requests, firsts, lasts = map(list, zip(*spans, strict=True))
@@ -130,10 +168,12 @@ def page(conn: Connection, sought: MessageFilter, before: UUID | None, limit: in
     return FilteredPage(found, rest)
 
 
-def _spans(rows: Sequence[Row[Any]], edge: UUID, enough: int) -> tuple[list[tuple[UUID, UUID, UUID]], UUID | None]:
+def _spans(
+    rows: Sequence[Row[Any]], edge: UUID, enough: int, rest: UUID | None
+) -> tuple[list[tuple[UUID, UUID, UUID]], UUID | None]:
     """Return (request, first id, last id) of the requests that have `enough` messages, and where to go on; None: end.
 
-    The first request may be cut by `edge`.
+    The first request may be cut by `edge`; `rest`: where to go on after all of them.
     """
     spans: list[tuple[UUID, UUID, UUID]] = []
     sure = 0
@@ -144,7 +184,31 @@ def _spans(rows: Sequence[Row[Any]], edge: UUID, enough: int) -> tuple[list[tupl
             last = ids.after(row.first_message, row.recipients - 1)
             sure += row.accepted if last < edge else 0
             spans.append((row.id, row.first_message, min(last, ids.after(edge, -1))))
-    return spans, rows[-1].first_message if len(rows) >= EXAMINED_REQUESTS else None
+    return spans, rest
+
+
+_AMONG = f"""{SEEN}
+FROM unnest(%(ids)b::uuid[]) AS s (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages WHERE id = s.id AND account_id = %(account)s
+      AND (%(phone)s::text IS NULL OR phone = %(phone)s)
+      AND (%(correlation_id)s::text IS NULL OR correlation_id = %(correlation_id)s)
+      AND (%(sender)s::text IS NULL OR sender = %(sender)s)
+      AND (%(request)s::uuid IS NULL OR request_id = %(request)s)
+    OFFSET 0
+) AS m
+CROSS JOIN LATERAL (SELECT * FROM requests WHERE id = m.request_id AND test = %(test)s OFFSET 0) AS r
+CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) AS b
+WHERE (%(status)s::text IS NULL OR {PUBLIC_STATUS} = %(status)s)
+  AND (%(campaign)s::uuid IS NULL OR b.campaign_id = %(campaign)s)
+ORDER BY m.id DESC LIMIT %(limit)s
+"""
+
+
+def among(conn: Connection, sought: MessageFilter, wanted: Sequence[UUID], limit: int) -> list[ShownMessage]:
+    """Return those of these messages that fit, the latest first, up to `limit`."""
+    params = {**sought.params, "ids": list(wanted), "limit": limit}
+    return list(shown(conn, conn.exec_driver_sql(_AMONG, params).all())) if wanted else []
 
 
 _OF = """

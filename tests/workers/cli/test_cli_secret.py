@@ -16,6 +16,7 @@ from pipeline.stages import dead_letters
 from pipeline.stages.admin import producer_keys
 from pipeline.stages.admin.carriers import list_carriers, set_carrier
 from pipeline.stages.api import webhook_endpoints
+from pipeline.stages.index_messages import index_messages
 from pipeline.stages.receive import senders
 from pipeline.store import carriers, sealed
 from schema.dead_letter import DeadLetter
@@ -167,6 +168,7 @@ def test_after_a_rotation_the_new_secret_key_alone_decrypts_everything(
         producer_keys.create_key(rt, "acme")
         webhook_endpoints.create(rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
         dead_letters.keep(rt, [letter])
+        index_messages(rt)
         set_carrier(rt, "operator", "smpp", SMSC)
         set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
 
@@ -178,6 +180,7 @@ def test_after_a_rotation_the_new_secret_key_alone_decrypts_everything(
         "producer_keys": 1,
         "endpoints": 1,
         "dead_letters": 1,
+        "search_keys": 1,
         "carriers": 3,
     }
     assert set(again["resealed"].values()) == {0}

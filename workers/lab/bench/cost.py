@@ -14,9 +14,9 @@ from workers.lab.bench.setup import value
 
 _PROC = Path("/proc")
 _WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
-#: daily partitions count as their table
+#: partitions count as their table
 _ROWS = """
-SELECT regexp_replace(relname, '_([0-9]{8}|beyond)$', ''),
+SELECT regexp_replace(relname, '_([0-9]{6}|[0-9]{8}|beyond)$', ''),
        sum(n_tup_ins)::int8, sum(n_tup_upd)::int8, sum(n_tup_hot_upd)::int8, sum(n_tup_del)::int8
 FROM pg_stat_user_tables GROUP BY 1
 """

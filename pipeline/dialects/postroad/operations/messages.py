@@ -6,6 +6,7 @@ from pipeline.dialects.contract import ApiOperation, RequestContext, SendRequest
 from pipeline.dialects.postroad import requests, responses
 from pipeline.dialects.postroad.errors import refuse
 from pipeline.dialects.postroad.key_settings import READ, SEND
+from pipeline.dialects.postroad.operations.campaign_lookup import find_campaign, refusing
 from pipeline.stages.api.account_messages import MessageFilter, find, find_request, list_page
 from pipeline.stages.api.take_rate_limits import Refused
 from pipeline.stages.cancel import cancel
@@ -44,8 +45,9 @@ async def get(context: RequestContext) -> ApiResponse:
     return reply(200, responses.message(found, context.key.currency)) if found else refuse(context.call, [_UNKNOWN])
 
 
+@refusing
 async def list_messages(context: RequestContext) -> ApiResponse:
-    """Answer `GET /v1/messages`: a page of the messages that fit, the latest first."""
+    """Answer `GET /v1/messages`: a page of the messages that fit, the latest first; 404: there is no such campaign."""
     asked = requests.read_search(context.call)
     if isinstance(asked, list):
         return refuse(context.call, asked)
@@ -53,14 +55,26 @@ async def list_messages(context: RequestContext) -> ApiResponse:
     if test not in _tests(context.key):
         return refuse(context.call, [Refusal(Code.INVALID_FIELD, "a test key sees tests only", "test")])
     paging = asked.paging
+    campaign = await find_campaign(context, asked.campaign) if asked.campaign else None
     sought = MessageFilter(
-        context.key.account, test, asked.status, asked.sender, asked.request, paging.since, paging.until
+        context.key.account,
+        test,
+        asked.status,
+        asked.sender,
+        asked.request,
+        campaign.id if campaign else None,
+        asked.to,
+        asked.correlation_id,
+        paging.since,
+        paging.until,
     )
     try:
         found = await context.submission.run(list_page, sought, paging.cursor, paging.limit)
     except ValueError as error:
         return refuse(context.call, [Refusal(Code.INVALID_FIELD, str(error), "cursor")])
-    return responses.page([responses.message(each, context.key.currency) for each in found.messages], found.cursor)
+    return responses.messages(
+        found.messages, context.key.currency, found.cursor, found.complete_from, found.complete_until
+    )
 
 
 async def cancel_message(context: RequestContext) -> ApiResponse:

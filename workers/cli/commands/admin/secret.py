@@ -55,6 +55,17 @@ def status(json_: bool) -> int:
     return 1 if behind else 0
 
 
+@secret.command("new-search-key")
+def new_search_key() -> None:
+    """Replace the key of the search by number, if it was disclosed or the secret key is lost.
+
+    All messages are indexed anew by the clock, the latest first, 5,000 a second.
+    """
+    with opened() as rt:
+        stage.replace_search_key(rt)
+    click.echo("the search key is deleted; the clock makes another and indexes all messages anew")
+
+
 def _print_status(behind: list[dict[str, Any]], replaced: bool) -> None:
     """Print which keys are left; `replaced`: an old secret key is set."""
     if not behind:
