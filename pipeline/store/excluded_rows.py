@@ -86,7 +86,7 @@ def all_but_not_reached(conn: Connection, campaign: UUID, other: UUID, fault: st
 
 
 #: of campaigns that may have made messages since then; a row's request has a time in its id
-_RECENT = """
+_SINCE = """
 WITH others AS MATERIALIZED (
     SELECT id FROM campaigns
     WHERE account_id = %(account)s AND id <> %(campaign)s AND NOT test AND started_at IS NOT NULL
@@ -102,13 +102,35 @@ WHERE campaign_id = %(campaign)s AND verdict IS NULL AND phone IN (
 """
 
 
-def recently_messaged(conn: Connection, campaign: UUID, account: int, since: datetime, fault: str) -> int:
+def recipients_since(conn: Connection, campaign: UUID, account: int, since: datetime, fault: str) -> None:
     """Leave out the rows without a verdict whose number another campaign of the account made a message to since then.
 
-    Tests do not count. Return how many rows.
+    Tests do not count.
     """
     params = {"campaign": campaign, "account": account, "since": since, "lowest": ids.lowest(since), "fault": fault}
-    return conn.exec_driver_sql(_RECENT, params).rowcount
+    conn.exec_driver_sql(_SINCE, params)
+
+
+_PHONES = """
+SELECT line, phone FROM campaign_rows
+WHERE campaign_id = %(campaign)s AND line > %(after)s AND verdict IS NULL ORDER BY line LIMIT %(most)s
+"""
+_RECENT = """
+UPDATE campaign_rows SET verdict = 'recently_messaged', fault = %(fault)s
+WHERE campaign_id = %(campaign)s AND line = ANY(%(lines)b::int4[]) AND verdict IS NULL
+"""
+
+
+def phones_after(conn: Connection, campaign: UUID, line: int, most: int) -> list[tuple[int, str]]:
+    """Return (line, number) of the next rows after a line that have no verdict, in order."""
+    params = {"campaign": campaign, "after": line, "most": most}
+    return [(row.line, row.phone) for row in conn.exec_driver_sql(_PHONES, params)]
+
+
+def recently_messaged(conn: Connection, campaign: UUID, lines: Sequence[int], fault: str) -> None:
+    """Leave out rows without a verdict, whose numbers got a message shortly before."""
+    if lines:
+        conn.exec_driver_sql(_RECENT, {"campaign": campaign, "lines": list(lines), "fault": fault})
 
 
 def _excluded(conn: Connection, statement: str, params: dict[str, Any]) -> ExcludedRows:

@@ -209,3 +209,29 @@ def by_correlation(conn: Connection, hashes: Sequence[int], lowest: UUID, before
 def _find(conn: Connection, query: str, hashes: Sequence[int], lowest: UUID, before: UUID, limit: int) -> list[UUID]:
     params = {"hashes": list(hashes), "lowest": lowest, "before": before, "limit": limit}
     return list(conn.exec_driver_sql(query, params).scalars())
+
+
+# the numbers tell apart what has the same hash
+RECIPIENTS_SINCE = """
+SELECT DISTINCT s.phone FROM unnest(%(hashes)b::int8[], %(phones)b::text[]) AS s (hash, phone)
+CROSS JOIN LATERAL (
+    SELECT message_id FROM message_numbers WHERE message_numbers.hash = s.hash AND message_id >= %(lowest)s OFFSET 0
+) AS i
+CROSS JOIN LATERAL (
+    SELECT batch_id FROM messages
+    WHERE id = i.message_id AND account_id = %(account)s AND phone = s.phone
+      AND coalesce(status, '') NOT IN ('rejected', 'cancelled') OFFSET 0
+) AS m
+CROSS JOIN LATERAL (SELECT FROM batches WHERE id = m.batch_id AND NOT test OFFSET 0) AS b
+"""
+
+
+def recipients_since(
+    conn: Connection, account: int, hashes: Sequence[int], phones: Sequence[str], since: datetime
+) -> set[str]:
+    """Return those of these numbers of an account, whose hashes are given too, that have a message made since then.
+
+    Tests do not count, nor what was rejected or cancelled before a carrier had it.
+    """
+    params = {"account": account, "hashes": list(hashes), "phones": list(phones), "lowest": ids.lowest(since)}
+    return set(conn.exec_driver_sql(RECIPIENTS_SINCE, params).scalars())

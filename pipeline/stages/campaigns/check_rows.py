@@ -1,14 +1,16 @@
 """Check: refuse, measure and price the rows of a campaign, portion by portion, until its quote is complete."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.errors import NotFound
+from pipeline.errors import ConfigurationError, NotFound
 from pipeline.rules.batching import PackedBatch, pack
 from pipeline.rules.campaigns import speed
 from pipeline.rules.campaigns.local_hours import hours_of, within
+from pipeline.rules.identity.search_hashes import SearchHashes
 from pipeline.rules.money import quote_binding
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.price_lists import Price
@@ -22,12 +24,12 @@ from pipeline.store import (
     campaigns,
     carriers,
     earlier_recipients,
-    excluded_rows,
+    message_index,
     routing_snapshot,
     wallet_ledger,
 )
 from pipeline.store.campaign_rows import RowCount
-from pipeline.transitions import campaign_moves
+from pipeline.transitions import campaign_moves, recent_recipients
 from schema.campaign import Campaign, CampaignProgress, CampaignRow, as_order
 from schema.message import Admission, Charge
 from schema.order import Order
@@ -157,7 +159,7 @@ def _prepare(rt: Runtime, campaign: UUID) -> bool:
             return True
         campaign_rows.reset_verdicts(conn, campaign)
         now = rt.common_time(batches.clock(conn))
-        _leave_out_recent(conn, found, now)
+        _leave_out_recent(rt, conn, found, now)
         repeated = _repeated(conn, found)
         quote = Quote(repeated=_counted(repeated))
         found_verdicts = campaign_rows.by_verdict(conn, campaign, MOST_LINES)
@@ -172,12 +174,20 @@ def _prepare(rt: Runtime, campaign: UUID) -> bool:
     return reason is None
 
 
-def _leave_out_recent(conn: Connection, campaign: Campaign, now: datetime) -> None:
+def _leave_out_recent(rt: Runtime, conn: Connection, campaign: Campaign, now: datetime) -> None:
     """Refuse the rows whose number got a message of the account within the campaign's hours before it is sent."""
-    if hours := campaign.not_within_hours:
-        since = max(now, campaign.send_at or now) - timedelta(hours=hours)
-        fault = f"the account sent a message to its number within {hours} hours"
-        excluded_rows.recently_messaged(conn, campaign.id, campaign.account_id, since, fault)
+    if since := recent_recipients.since(campaign, now):
+        recent_recipients.leave_out(conn, campaign, since, _hashes(rt, conn, since, now))
+
+
+def _hashes(rt: Runtime, conn: Connection, since: datetime, now: datetime) -> SearchHashes | None:
+    """Return the hashes that messages since then are indexed by; None: not all of them are, or the key is another."""
+    key = message_index.key(conn)
+    if key is None or (message_index.complete_from(key, now) or since) > since:
+        return None
+    with suppress(ConfigurationError):
+        return SearchHashes(rt.vault.open(message_index.PURPOSE, key.sealed))
+    return None
 
 
 def _why_failed(campaign: Campaign, progress: CampaignProgress, repeated: RowCount) -> str | None:

@@ -4,15 +4,19 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from pipeline.errors import Conflict, InvalidInput, NotFound
 from pipeline.rules.identity import ids
 from pipeline.stages.campaigns.check_rows import start_check
 from pipeline.stages.campaigns.create import change
 from pipeline.stages.campaigns.exclude import exclude_numbers, exclude_reached, exclude_recipients
+from pipeline.stages.cancel import cancel
+from pipeline.transitions import recent_recipients
 from schema.campaign import Campaign, GivenRow
 from tests.campaigns import checked, counts, draft, now, rows_of, verdicts
 from tests.world import World, message_ids
+from workers.wiring import index_new
 
 NUMBERS = [f"+23480123456{place:02}" for place in range(5)]
 
@@ -133,3 +137,24 @@ def test_who_got_a_message_shortly_before_is_left_out_as_of_each_check(world: Wo
     world.rt.settings = world.rt.settings.model_copy(update={"campaign_rows_days": 1})
     with pytest.raises(InvalidInput, match="not_within_hours: recipients are kept for 1 days"):
         change(world.rt, made.id, {"not_within_hours": 25})
+
+
+def test_messages_that_are_no_campaign_s_count_where_messages_are_indexed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_recipients, "_PORTION", 2)
+    secret = SecretStr("a secret of these tests, long enough")
+    world.rt.settings = world.rt.settings.model_copy(update={"secret_key": secret})
+    index_new(world.rt)
+    cancelled = world.send(NUMBERS[1], send_at=world.rt.now() + timedelta(hours=1))
+    world.send(NUMBERS[2], test=True)
+    world.send(NUMBERS[4], NUMBERS[3])
+    assert cancel(world.rt, world.account, message_ids(cancelled)).cancelled
+    index_new(world.rt)
+    made = draft(world, rows_of(*NUMBERS), "later", not_within_hours=48)
+
+    assert checked(world, made).state == "quoted"
+    assert list(verdicts(world, made).values()) == [None, None, None, "recently_messaged", "recently_messaged"]
+    change(world.rt, made.id, {"send_at": world.rt.now() + timedelta(hours=49)})
+    assert checked(world, made).state == "quoted"
+    assert set(verdicts(world, made).values()) == {None}
