@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0027"
-down_revision: str | None = "0024"
+down_revision: str | None = "0026"
 
 _REFERENCES = ("series_id", "copies_from", "approved_with")
 _INDEXES = {

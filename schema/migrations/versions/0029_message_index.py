@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0029"
-down_revision: str | None = "0030"
+down_revision: str | None = "0028"
 
 
 def upgrade() -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0024"
-down_revision: str | None = "0028"
+revision: str = "0026"
+down_revision: str | None = "0025"
 
 _STATUSES = (
     "'scheduled', 'queued', 'sent', 'delivered', 'failed', 'rejected', 'cancelled', 'number_created', "

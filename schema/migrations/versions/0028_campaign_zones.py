@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0030"
+revision: str = "0028"
 down_revision: str | None = "0027"
 
 
