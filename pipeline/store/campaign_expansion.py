@@ -46,33 +46,43 @@ def _row(row: Row[Any]) -> CampaignRow:
     return CampaignRow(row.line, row.phone, row.country, row.correlation_id, row.merge, row.time_zone)
 
 
-_MARK_SENT = """
+#: the first and the last line bound what is read, whatever join the planner chooses before the rows were analyzed
+_LINES = """
+WHERE r.campaign_id = %(campaign)s AND r.line BETWEEN %(first)s AND %(last)s AND r.line = s.line
+  AND r.verdict IS NULL AND r.request_id IS NULL
+"""
+_MARK_SENT = f"""
 UPDATE campaign_rows AS r SET request_id = %(request)s, place = s.place
 FROM unnest(%(lines)b::int4[], %(places)b::int4[]) AS s (line, place)
-WHERE r.campaign_id = %(campaign)s AND r.line = s.line AND r.verdict IS NULL AND r.request_id IS NULL
-"""
-_MARK_SKIPPED = """
+{_LINES}"""
+_MARK_SKIPPED = f"""
 UPDATE campaign_rows AS r SET verdict = s.verdict, fault = s.fault
 FROM unnest(%(lines)b::int4[], %(verdicts)b::text[], %(faults)b::text[]) AS s (line, verdict, fault)
-WHERE r.campaign_id = %(campaign)s AND r.line = s.line AND r.verdict IS NULL AND r.request_id IS NULL
-"""
+{_LINES}"""
 
 
 def mark_sent(conn: Connection, campaign: UUID, request: UUID, lines: Sequence[int], places: Sequence[int]) -> int:
     """Write of which message each of these pending rows is: the request's first plus its place; return how many."""
-    params = {"campaign": campaign, "request": request, "lines": list(lines), "places": list(places)}
-    return conn.exec_driver_sql(_MARK_SENT, params).rowcount if lines else 0
+    if not lines:
+        return 0
+    params = {"request": request, "places": list(places), **_lines(campaign, lines)}
+    return conn.exec_driver_sql(_MARK_SENT, params).rowcount
 
 
 def mark_skipped(conn: Connection, campaign: UUID, lines: Sequence[int], refusals: Sequence[Refusal]) -> int:
     """Write why these pending rows are not sent; return how many."""
+    if not lines:
+        return 0
     params = {
-        "campaign": campaign,
-        "lines": list(lines),
         "verdicts": [str(each.code) for each in refusals],
         "faults": [each.message for each in refusals],
+        **_lines(campaign, lines),
     }
-    return conn.exec_driver_sql(_MARK_SKIPPED, params).rowcount if lines else 0
+    return conn.exec_driver_sql(_MARK_SKIPPED, params).rowcount
+
+
+def _lines(campaign: UUID, lines: Sequence[int]) -> dict[str, object]:
+    return {"campaign": campaign, "lines": list(lines), "first": min(lines), "last": max(lines)}
 
 
 # Canary --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pipeline.stages.admin.audit import audit
 from pipeline.stages.admit import admit
 from pipeline.stages.campaigns import expand
 from pipeline.stages.campaigns.expand import ExpansionPortion, next_portion, write
-from pipeline.store import wallet_ledger
+from pipeline.store import campaign_expansion, wallet_ledger
 from pipeline.store.consent import opt_outs
 from pipeline.store.consent.opt_outs import OptOut
 from schema.message import Admission
@@ -55,6 +55,29 @@ def test_rows_become_messages_of_batches_that_know_the_campaign(world: World) ->
     query = "SELECT sent, segments, amount FROM campaign_progress"
     assert world.rows(query) == [(3, 3, 3 * 400)]
     assert world.balance() == 1_000_000 - 3 * 400
+
+
+def test_marking_rows_reads_no_others_before_the_table_is_analyzed(world: World) -> None:
+    campaigns = [Launched(world, numbers(3000), name=name) for name in ("spring", "autumn")]
+    params = {"campaign": campaigns[0].id, "request": campaigns[0].id, "lines": list(range(2, 52))}
+    params |= {"places": list(range(50)), "first": 2, "last": 51}
+
+    with world.rt.engine.connect() as conn:
+        query = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {campaign_expansion._MARK_SENT}"
+        [found] = conn.exec_driver_sql(query, params).scalar_one()
+        conn.rollback()
+
+    tables = [node for node in nodes(found["Plan"]) if node.get("Relation Name", "").startswith("campaign_rows_")]
+    reads = [node for node in tables if node["Node Type"] != "ModifyTable"]
+    assert reads
+    read_rows = [(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in reads]
+    assert sum(read_rows) <= 100
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)
 
 
 def test_a_portion_costs_the_same_number_of_statements_whatever_it_holds(world: World) -> None:
