@@ -36,6 +36,8 @@ def test_the_time_of_day_stays_when_clocks_go_forward_and_back() -> None:
         ("FREQ=DAILY;UNTIL=20271103T012959", ["11-02"]),
         ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=1;COUNT=3", ["12-01", "01-03"]),
         ("FREQ=MONTHLY;BYDAY=1MO;COUNT=2", ["12-06"]),
+        ("FREQ=YEARLY;INTERVAL=3;BYDAY=MO;COUNT=3", ["11-08", "11-15"]),
+        ("FREQ=YEARLY;INTERVAL=3;BYDAY=MO;UNTIL=20271120", ["11-08", "11-15"]),
         ("FREQ=MONTHLY;BYMONTHDAY=1,-1;COUNT=3", ["11-30", "12-01"]),
     ],
 )
@@ -61,6 +63,8 @@ def test_a_rule_names_its_days(rule: str, days: list[str]) -> None:
         ("FREQ=DAILY;BYSETPOS=2", "repeat", "has BYSETPOS"),
         ("FREQ=DAILY;COUNT=1", "repeat", "names no time after send_at"),
         ("FREQ=MONTHLY;INTERVAL=4", "repeat", "more than 90 days apart"),
+        ("FREQ=DAILY;BYMONTH=11,12,1", "repeat", "more than 90 days apart"),
+        ("FREQ=YEARLY;INTERVAL=3;BYDAY=MO", "repeat", "more than 90 days apart"),
         ("FREQ=WEEKLY;BYDAY=TU", "send_at", "is Monday, 2027-11-01, in America/New_York, which is no day"),
         ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "send_at", "no day of `repeat`"),
         # no day at all: dateutil would search for one until the year 9999

@@ -6,7 +6,7 @@ ends it is the first (RFC 5545, 3.3.5).
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise
@@ -23,8 +23,6 @@ ROWS_GONE = "its recipients are not kept any more"
 
 #: how far ahead the next time is searched
 _HORIZON = timedelta(days=800)
-#: occurrences whose distance is checked
-_CHECKED = 60
 
 _FREQUENCIES = "DAILY|WEEKLY|MONTHLY|YEARLY"
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -118,16 +116,28 @@ def fault_of(rule: str, zone: str, first: datetime, longest: timedelta) -> Refus
     repetition = Repetition(rule, ZoneInfo(zone), first)
     begins = first.astimezone(repetition.zone)
     # first by itself: of a rule that names no day dateutil would search for one until the year 9999
-    found = list(islice(repetition.after(begins.date() - timedelta(days=1)), _CHECKED)) if _names(rule, begins) else []
+    found = list(repetition.after(begins.date() - timedelta(days=1))) if _names(rule, begins) else []
     if not found or found[0].day != begins.date():
         words = f"is {begins:%A, %Y-%m-%d}, in {zone}, which is no day of `repeat`"
         return Refusal(Code.INVALID_FIELD, words, "send_at")
     if len(found) < 2:
         return Refusal(Code.INVALID_FIELD, f"names no time after send_at within {_HORIZON.days} days", "repeat")
-    if any(after.at - before.at > longest for before, after in pairwise(found)):
+    if _longest_gap(repetition, [each.at for each in found]) > longest:
         words = f"its times are more than {longest.days} days apart: recipients are kept no longer"
         return Refusal(Code.INVALID_FIELD, f"{words} (POSTROAD_CAMPAIGN_ROWS_DAYS)", "repeat")
     return None
+
+
+def _longest_gap(repetition: Repetition, times: Sequence[datetime]) -> timedelta:
+    """Return the longest distance between occurrences; `times`: those within two years, from the first.
+
+    If the rule goes on after them, the next one is taken to follow at the end of these years.
+    """
+    parts, end = _read(repetition.rule), times[0] + _HORIZON
+    is_counted = len(times) == int(parts.get("COUNT", 0))
+    has_until = "UNTIL" in parts and _until(parts["UNTIL"], repetition.zone) < end.replace(tzinfo=None)
+    known = times if is_counted or has_until else [*times, end]
+    return max(after - before for before, after in pairwise(known))
 
 
 def _syntax_fault(rule: str, zone: ZoneInfo) -> str | None:
