@@ -139,8 +139,9 @@ def _with_campaigns(
     received = {text.parts[0].id: text for text in texts}
     whole = [each for each in done if each.account is not None and each.id in received]
     asked = [_received(state, received[each.id], each.account) for each in whole if each.account is not None]
-    kept = rt.now() - timedelta(days=rt.settings.campaign_rows_days)
-    found = campaign_replies.sent_rows(conn, asked, rt.now(), kept)
+    # created long before its send time, a campaign has its rows until so long after its end
+    created = rt.now() - timedelta(days=rt.settings.lead_days + rt.settings.campaign_rows_days)
+    found = campaign_replies.sent_rows(conn, asked, rt.now(), created)
     rows = {
         each.id: answered(sent, received[each.id].parts[-1].received_at)
         for each, sent in zip(whole, found, strict=True)

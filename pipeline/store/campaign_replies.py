@@ -42,14 +42,14 @@ class ReceivedText:
 
 
 def sent_rows(
-    conn: Connection, texts: Sequence[ReceivedText], now: datetime, kept: datetime
+    conn: Connection, texts: Sequence[ReceivedText], now: datetime, created: datetime
 ) -> list[list[tuple[SentRow, datetime | None]]]:
     """Return for each text the rows that campaigns from its sender sent to its writer, each with when it was sent.
 
-    Looked at are campaigns that were created since `kept`, and have not ended long before `now`, the latest 20 of each
-    sender.
+    Looked at are campaigns that were created at `created` or later, and have not ended long before `now`: the latest 20
+    of each sender.
     """
-    wanted = _wanted(conn, texts, now, kept)
+    wanted = _wanted(conn, texts, now, created)
     if not wanted:
         return [[] for _ in texts]
     columns = dict(zip(("places", "campaigns", "phones"), map(list, zip(*wanted, strict=True)), strict=True))
@@ -61,11 +61,11 @@ def sent_rows(
 
 
 def _wanted(
-    conn: Connection, texts: Sequence[ReceivedText], now: datetime, kept: datetime
+    conn: Connection, texts: Sequence[ReceivedText], now: datetime, created: datetime
 ) -> list[tuple[int, UUID, str]]:
     """Return (place of the text, campaign, number) of all rows to look for."""
     accounts = sorted({text.account for text in texts})
-    params = {"accounts": accounts, "lowest": ids.lowest(kept), "since": now - ANSWERED_WITHIN}
+    params = {"accounts": accounts, "lowest": ids.lowest(created), "since": now - ANSWERED_WITHIN}
     live: defaultdict[tuple[int, str], list[UUID]] = defaultdict(list)
     for row in conn.exec_driver_sql(_LIVE, params) if accounts else ():
         live[row.account_id, row.sender].append(row.id)

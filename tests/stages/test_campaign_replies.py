@@ -1,7 +1,11 @@
 """Inbound messages that answer a campaign: which campaign, its counts, and its results."""
 
 import itertools
+from datetime import timedelta
 
+import pytest
+
+from pipeline.rules.identity import ids
 from pipeline.stages import inbound
 from pipeline.stages.api.list_inbound import list_inbound
 from pipeline.stages.campaigns.results import result_page, standing
@@ -61,5 +65,20 @@ def test_a_campaign_that_has_ended_is_answered_for_a_week(world: World) -> None:
     receive(world, (ada, NUMBER, "yes"))
     world.run("UPDATE campaigns SET ended_at = now() - interval '8 days'")
     receive(world, (ada, NUMBER, "and again"))
+
+    assert standing(world.rt, campaign.id).progress.replies == 1
+
+
+def test_a_campaign_that_was_created_long_before_its_send_time_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run("INSERT INTO sender_ids (account_id, sender) VALUES (1, %(sender)s)", sender=NUMBER)
+    [ada] = numbers(1)
+    with monkeypatch.context() as then:
+        then.setattr(type(world.rt), "new_ids", lambda rt: ids.new_ids(rt.now() - timedelta(days=300), 1))
+        campaign = Launched(world, [ada], sender=NUMBER)
+    campaign.run()
+
+    receive(world, (ada, NUMBER, "yes"))
 
     assert standing(world.rt, campaign.id).progress.replies == 1
