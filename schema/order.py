@@ -55,7 +55,11 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out)]
 #: ISO 3166-1 alpha-2
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
-_zones = cache(available_timezones)
+
+@cache
+def _zones() -> set[str]:
+    """Return the names of time zones, without those that mean another one on each host, or none."""
+    return available_timezones() - {"localtime", "Factory"}
 
 
 def _known_zone(name: str) -> str:

@@ -32,6 +32,7 @@ def start(rt: Runtime, campaign: UUID) -> CampaignState:
     """
     _draw_canary(rt, campaign)
     with _locked(rt, campaign, "start") as (conn, found):
+        _require_series(conn, found)
         now = rt.common_time(batches.clock(conn))
         outdated = campaign_quotes.why_outdated(conn, found, now)
         to = CampaignState.STALE if outdated else _waits_or_runs(found, now)
@@ -136,6 +137,13 @@ def _move(
         held = currencies.spell(campaign.max_cost or 0, campaign.currency)
         words = f"campaign {campaign.name!r} is to hold {held} and its quota of segments when it begins"
         raise InsufficientFunds(f"{words}, which wallet and quota do not cover: top up, then repeat it") from None
+
+
+def _require_series(conn: Connection, campaign: Campaign) -> None:
+    """Raise Conflict for a campaign that the clock has made and not started before its series was ended."""
+    first = campaigns.share(conn, campaign.series_id) if campaign.copies_from and campaign.series_id else None
+    if first and first.repeat_ended is not None:
+        raise Conflict(f"its series has ended: {first.repeat_ended}")
 
 
 def _begin_series(conn: Connection, campaign: Campaign) -> None:

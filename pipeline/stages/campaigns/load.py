@@ -118,6 +118,8 @@ def _store(
     skipped = sum(row.verdict is not None for row in new)
     campaign_progress.add_rows(conn, campaign.id, len(new), skipped, digest)
     audit_log.note(conn, "campaigns", campaign.audit_subject, "load", {"rows": len(new)}, campaign.account_id)
+    if campaign.approved_at:  # stale since; nobody has approved these rows
+        campaigns.update(conn, campaign.id, EDITABLE, dict.fromkeys(("approved_by", "approved_at", "approved_with")))
     if campaign.state is CampaignState.QUOTED:
         campaign_moves.move(conn, rt.now(), campaign, CampaignState.STALE, "recipients were loaded after its quote")
 

@@ -104,11 +104,16 @@ def _covering(conn: Connection, campaign: Campaign, cost: int, now: datetime) ->
     if campaign.valid_until and campaign.valid_until <= now:
         return "its validity has ended"
     reasons: list[str] = []
-    for approved in campaign_series.approvals(conn, campaign, _APPROVALS):
+    approvals = campaign_series.approvals(conn, campaign, _APPROVALS)
+    counts = campaign_progress.all_of(conn, {campaign.id, *(each.id for each in approvals)})
+    for approved in approvals:
         field = changed_since(approved, campaign)
+        if counts[approved.id].digest != counts[campaign.id].digest:
+            field = field or "recipients"
         most = approved.max_cost or 0
         if field is not None:
-            reasons.append(f"its {_WORDS.get(field, field)} has changed since campaign {approved.name!r} was approved")
+            words = _WORDS.get(field, f"{field} has")
+            reasons.append(f"its {words} changed since campaign {approved.name!r} was approved")
         elif cost > most:
             words = f"{spell(cost, campaign.currency)}, more than the {spell(most, campaign.currency)}"
             reasons.append(f"it costs {words} approved for campaign {approved.name!r}")
@@ -119,7 +124,7 @@ def _covering(conn: Connection, campaign: Campaign, cost: int, now: datetime) ->
     return reasons[0] if reasons else "no campaign of its series is approved"
 
 
-_WORDS = {"body": "text"}
+_WORDS = {"body": "text has", "recipients": "recipients have"}
 
 
 def give_up(rt: Runtime, campaign: UUID, reason: str) -> None:

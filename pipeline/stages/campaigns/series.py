@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from pipeline.errors import Conflict, InvalidInput, NotFound
+from pipeline.errors import Conflict, DatabaseFault, InvalidInput, NotFound
 from pipeline.rules.campaigns.definitions import columns_of, defined
 from pipeline.rules.campaigns.operations import operator_reason
 from pipeline.rules.campaigns.repetition import ROWS_GONE, Occurrence, repetition_of
@@ -36,7 +36,18 @@ def create_next(rt: Runtime) -> int:
     with rt.read_only() as conn:
         now = rt.common_time(batches.clock(conn))
         found = campaign_series.due(conn, now + timedelta(hours=rt.settings.campaign_repeat_hours), PORTION)
-    return sum(_follow(rt, series) for series in found)
+    return sum(_try_to_follow(rt, series) for series in found)
+
+
+def _try_to_follow(rt: Runtime, series: UUID) -> bool:
+    """Do as `_follow`; False: it failed, for instance as this host does not know the time zone of the series."""
+    try:
+        return _follow(rt, series)
+    except DatabaseFault:
+        raise
+    except Exception as error:  # noqa: BLE001 - one series must hinder neither others nor campaigns that run
+        log.error("series of campaign %s: the next campaign cannot be created: %s", series, type(error).__name__)
+        return False
 
 
 def _follow(rt: Runtime, series: UUID) -> bool:

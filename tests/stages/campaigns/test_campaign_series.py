@@ -162,6 +162,55 @@ def test_another_authenticated_approver_covers_later_ones_above_the_amount_of_fo
     assert (second.state, second.created_by, second.approved_by) == ("scheduled", "os_user:ada", "os_user:ben")
 
 
+def test_an_approval_covers_no_recipients_that_were_loaded_after_it(world: World) -> None:
+    first = started(world)
+    set_price(world.rt, "*", None, 500, "acme")
+    pass_time(world)
+    tick(world)
+    second = campaigns_of(world)[-1]
+    approve(world.rt, second.id)
+    world.run("UPDATE campaigns SET quote_until = now() - interval '1 hour' WHERE id = %(id)s", id=second.id)
+    with pytest.raises(Conflict, match="check and approve it again"):
+        control.start(world.rt, second.id)
+    load(world.rt, second.id, rows_of(EVA, first=9))
+    assert now(world, second).approved_at is None
+
+    set_price(world.rt, "*", None, 100, "acme")
+    pass_time(world)
+    tick(world)
+
+    third = campaigns_of(world)[-1]
+    assert (third.state, third.max_cost, counts(world, third).rows) == ("quoted", None, 3)
+    assert third.reason == f"its recipients have changed since campaign {first.name!r} was approved"
+
+
+def test_what_was_approved_for_a_series_is_not_started_once_that_has_ended(world: World) -> None:
+    started(world)
+    pass_time(world)
+    tick(world, 3)
+    second = campaigns_of(world)[-1]
+    assert prepare(world.rt, second.id) is NextStep.PREPARE
+    assert now(world, second).state == "approved"
+
+    end_repeat(world.rt, second.id, "no longer")
+    tick(world)
+
+    waiting = now(world, second)
+    assert (waiting.state, waiting.reason) == ("approved", "its series has ended: no longer")
+    assert control.start(world.rt, second.id) == "scheduled"  # by a person
+
+
+def test_a_series_that_cannot_go_on_here_hinders_no_other(world: World) -> None:
+    """As where another host, whose tz database is newer, has taken a time zone that this one does not know."""
+    first = started(world)
+    started(world, name="other")
+    pass_time(world)
+    world.run("UPDATE campaigns SET time_zone = 'Mars/North' WHERE id = %(id)s", id=first.id)
+    tick(world)
+
+    assert [(each.name[:5], str(each.state)) for each in campaigns_of(world)][2:] == [("other", "scheduled")]
+
+
 def test_a_pause_holds_the_series_an_abort_does_not_and_its_end_is_final(world: World) -> None:
     first = started(world)
     control.pause(world.rt, first.id)
@@ -265,7 +314,10 @@ def test_a_definition_that_cannot_repeat_is_refused_with_its_field(world: World)
         with pytest.raises(InvalidInput, match=words):
             draft(world, **daily | wrong)
     for lacking, words in (
-        ({"time_zone": "Europe/Lutetia"}, "must be a time zone of the IANA database"),
+        *(
+            ({"time_zone": zone}, "must be a time zone of the IANA database")
+            for zone in ("Europe/Lutetia", "localtime")
+        ),
         ({"send_at": None}, "repeat needs time_zone, and send_at"),
         ({"repeat": None}, "time_zone is that of repeat"),
     ):
