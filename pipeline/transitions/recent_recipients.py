@@ -17,15 +17,19 @@ def since(campaign: Campaign, now: datetime) -> datetime | None:
     return max(now, campaign.send_at or now) - timedelta(hours=hours) if hours else None
 
 
-def leave_out(conn: Connection, campaign: Campaign, since: datetime, hashes: SearchHashes | None) -> None:
+def leave_out(
+    conn: Connection, campaign: Campaign, since: datetime, hashes: SearchHashes | None, *, is_late: bool
+) -> None:
     """Leave out the rows of a locked campaign without a verdict whose number got a message of the account since then.
 
-    Found by the index of all messages; without hashes by the rows of the account's other campaigns.
+    Found by the index of all messages; without hashes, and where it `is_late`, by the rows of the account's other
+    campaigns.
     """
     fault = f"the account sent a message to its number within {campaign.not_within_hours} hours"
     owner = campaign.account_id
-    if hashes is None:
+    if hashes is None or is_late:
         excluded_rows.recipients_since(conn, campaign.id, owner, since, fault)
+    if hashes is None:
         return
     line, phones = 0, excluded_rows.phones_after(conn, campaign.id, 0, _PORTION)
     while phones:

@@ -29,6 +29,7 @@ from pipeline.store import (
     wallet_ledger,
 )
 from pipeline.store.campaign_rows import RowCount
+from pipeline.store.message_index import SearchKey
 from pipeline.transitions import campaign_moves, recent_recipients
 from schema.campaign import Campaign, CampaignProgress, CampaignRow, as_order
 from schema.message import Admission, Charge
@@ -37,6 +38,8 @@ from schema.vocabulary import CampaignState, DuplicatePolicy
 
 #: rows that are checked in one transaction
 PORTION = 2000
+#: an index of messages that is complete up to longer ago than this misses recent ones
+_LATENESS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +180,13 @@ def _prepare(rt: Runtime, campaign: UUID) -> bool:
 def _leave_out_recent(rt: Runtime, conn: Connection, campaign: Campaign, now: datetime) -> None:
     """Refuse the rows whose number got a message of the account within the campaign's hours before it is sent."""
     if since := recent_recipients.since(campaign, now):
-        recent_recipients.leave_out(conn, campaign, since, _hashes(rt, conn, since, now))
+        key = message_index.key(conn)
+        is_late = key is None or key.complete_until is None or key.complete_until < now - _LATENESS
+        recent_recipients.leave_out(conn, campaign, since, _hashes(rt, key, since, now), is_late=is_late)
 
 
-def _hashes(rt: Runtime, conn: Connection, since: datetime, now: datetime) -> SearchHashes | None:
+def _hashes(rt: Runtime, key: SearchKey | None, since: datetime, now: datetime) -> SearchHashes | None:
     """Return the hashes that messages since then are indexed by; None: not all of them are, or the key is another."""
-    key = message_index.key(conn)
     if key is None or (message_index.complete_from(key, now) or since) > since:
         return None
     with suppress(ConfigurationError):

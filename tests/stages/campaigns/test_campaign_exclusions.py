@@ -158,3 +158,16 @@ def test_messages_that_are_no_campaign_s_count_where_messages_are_indexed(
     change(world.rt, made.id, {"send_at": world.rt.now() + timedelta(hours=49)})
     assert checked(world, made).state == "quoted"
     assert set(verdicts(world, made).values()) == {None}
+
+
+def test_messages_of_other_campaigns_count_where_the_index_has_fallen_behind(world: World) -> None:
+    secret = SecretStr("a secret of these tests, long enough")
+    world.rt.settings = world.rt.settings.model_copy(update={"secret_key": secret})
+    index_new(world.rt)
+    other, _ = sent(world, *NUMBERS[:2])
+    world.run("UPDATE campaigns SET started_at = now() WHERE id = %(id)s", id=other.id)
+    world.run("UPDATE search_keys SET complete_until = now() - interval '2 minutes', history = NULL")
+    made = draft(world, rows_of(*NUMBERS[:3]), "later", not_within_hours=48)
+
+    assert checked(world, made).state == "quoted"
+    assert list(verdicts(world, made).values()) == ["recently_messaged", "recently_messaged", None]
