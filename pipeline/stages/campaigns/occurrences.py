@@ -107,21 +107,29 @@ def _covering(conn: Connection, campaign: Campaign, cost: int, now: datetime) ->
     approvals = campaign_series.approvals(conn, campaign, _APPROVALS)
     counts = campaign_progress.all_of(conn, {campaign.id, *(each.id for each in approvals)})
     for approved in approvals:
-        field = changed_since(approved, campaign)
-        if counts[approved.id].digest != counts[campaign.id].digest:
-            field = field or "recipients"
-        most = approved.max_cost or 0
-        if field is not None:
-            words = _WORDS.get(field, f"{field} has")
-            reasons.append(f"its {words} changed since campaign {approved.name!r} was approved")
-        elif cost > most:
-            words = f"{spell(cost, campaign.currency)}, more than the {spell(most, campaign.currency)}"
-            reasons.append(f"it costs {words} approved for campaign {approved.name!r}")
-        elif not campaign_approvals.covers(conn, approved.approved_by or "", campaign, cost):
-            reasons.append("its account requires a second person at this cost")
-        else:
+        is_same = counts[approved.id].digest == counts[campaign.id].digest
+        reason = _why_uncovered(conn, approved, campaign, cost, has_same_recipients=is_same)
+        if reason is None:
             return approved
+        reasons.append(reason)
     return reasons[0] if reasons else "no campaign of its series is approved"
+
+
+def _why_uncovered(
+    conn: Connection, approved: Campaign, campaign: Campaign, cost: int, *, has_same_recipients: bool
+) -> str | None:
+    """Return why the approval of a campaign does not cover another one of its series; None: it does."""
+    field, most = changed_since(approved, campaign), approved.max_cost or 0
+    if field is None and not has_same_recipients:
+        field = "recipients"
+    if field is not None:
+        return f"its {_WORDS.get(field, f'{field} has')} changed since campaign {approved.name!r} was approved"
+    if cost > most:
+        words = f"{spell(cost, campaign.currency)}, more than the {spell(most, campaign.currency)}"
+        return f"it costs {words} approved for campaign {approved.name!r}"
+    if not campaign_approvals.covers(conn, approved.approved_by or "", campaign, cost):
+        return "its account requires a second person at this cost"
+    return None
 
 
 _WORDS = {"body": "text has", "recipients": "recipients have"}
