@@ -21,11 +21,14 @@ WHERE account_id = ANY(%(accounts)b::int4[]) AND id >= %(lowest)s
   AND started_at IS NOT NULL AND (ended_at IS NULL OR ended_at >= %(since)s)
 ORDER BY id DESC
 """
+#: OFFSET 0: each pair is looked up by its index, however many there are
 _ROWS = """
 SELECT w.place AS asked, r.campaign_id, r.line, r.place, q.first_message
 FROM unnest(%(places)b::int4[], %(campaigns)b::uuid[], %(phones)b::text[]) AS w (place, campaign_id, phone)
-JOIN campaign_rows AS r ON r.phone = w.phone AND r.campaign_id = w.campaign_id AND r.request_id IS NOT NULL
-JOIN requests AS q ON q.id = r.request_id
+CROSS JOIN LATERAL (
+    SELECT campaign_id, line, place, request_id FROM campaign_rows
+    WHERE campaign_id = w.campaign_id AND phone = w.phone AND request_id IS NOT NULL OFFSET 0
+) AS r JOIN requests AS q ON q.id = r.request_id
 """
 _SENT_AT = "SELECT id, sent_at FROM messages WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s"
 

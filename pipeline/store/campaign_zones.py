@@ -11,8 +11,10 @@ _OF = """
 SELECT q.first_message, r.place, r.time_zone
 FROM (SELECT DISTINCT request_id FROM messages WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s) AS m
 JOIN requests AS q ON q.id = m.request_id
-JOIN campaign_rows AS r ON r.campaign_id = ANY(%(campaigns)b) AND r.request_id = m.request_id
-WHERE r.time_zone IS NOT NULL
+CROSS JOIN LATERAL ( -- OFFSET 0: each request is looked up by the index, however many rows its campaign has
+    SELECT place, time_zone FROM campaign_rows
+    WHERE campaign_id = ANY(%(campaigns)b) AND request_id = m.request_id AND time_zone IS NOT NULL OFFSET 0
+) AS r
 """
 
 
