@@ -54,7 +54,6 @@ def test_the_rate_limit_of_a_carrier_is_fully_used_and_shared_equally_by_account
     seconds = Counter(int(at - taken[0][0]) for at, _ in taken)
     whole = sorted(seconds[second] for second in range(1, int(taken[-1][0] - taken[0][0])))
     assert len(whole) >= 14
-    # between two portions a busy machine takes a tenth of a second
-    assert median(whole[len(whole) // 2 :]) >= 0.75 * LIMIT, whole
+    assert median(whole[len(whole) // 2 :]) >= 0.9 * LIMIT, whole
     assert median(whole) <= LIMIT, whole
     assert mean(whole) <= LIMIT, whole

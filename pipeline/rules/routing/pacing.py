@@ -16,6 +16,14 @@ def at_once(segments_per_second: float) -> int:
     return max(1, math.floor(segments_per_second * AT_ONCE))
 
 
+def tenths_at_once(segments_per_second: float) -> int:
+    """Return how many tenths of a segment the rate limit replenishes at most, at least one segment.
+
+    More than a portion's whole segments, so that the time that a portion is late counts for the next one.
+    """
+    return max(10, math.floor(10 * segments_per_second * AT_ONCE))
+
+
 def turn(segments_per_second: float) -> float:
     """Return for how many seconds the accounts of one delivery run have a rate-limited carrier to themselves."""
     return min(LONGEST_TURN, max(SHORTEST_TURN, HELD / segments_per_second))

@@ -216,8 +216,8 @@ def _has_turn(rt: Runtime, run: _Run, segments: int) -> float:
     """Take segments from the carrier's rate limit; return 0, or the seconds to wait before the next try."""
     if run.pace is None:
         return 0.0
-    at_once = pacing.at_once(run.pace)
-    refused = rate_limits.take(rt.valkey, [[LimitTake(f"carrier:{run.lead.carrier}", run.pace, at_once, segments)]])[0]
+    name, at_once = f"carrier:{run.lead.carrier}", pacing.tenths_at_once(run.pace)
+    refused = rate_limits.take(rt.valkey, [[LimitTake(name, 10 * run.pace, at_once, 10 * segments)]])[0]
     return min(refused.wait, 1.0) if refused else 0.0
 
 
