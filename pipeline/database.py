@@ -7,6 +7,8 @@ timeouts are not startup options, which PgBouncer refuses; docs/deadlines.md lis
 import json
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
@@ -26,6 +28,16 @@ acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 _IDLE = 1.0
 #: seconds a transaction may be idle between two statements
 _OPEN = 60
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Have an actor make the changes of a block."""
+    before = acting.set(actor)
+    try:
+        yield
+    finally:
+        acting.reset(before)
 
 
 @dataclass(frozen=True, slots=True)

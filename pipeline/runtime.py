@@ -23,8 +23,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline import database
 from pipeline.carriers import registry
 from pipeline.carriers.contract import Carrier
-from pipeline.database import Deadlines, Work, acting, database_url
+from pipeline.database import Deadlines, Work, acting, acting_as, database_url
 from pipeline.journal import Journal
+from pipeline.password_hashing import PasswordHashing
 from pipeline.rules.identity import ids
 from pipeline.settings import Settings
 from pipeline.store import campaigns, circuit_breakers
@@ -45,7 +46,7 @@ _SEALED, _CARRIER, _UNSEALED = "sealed", "carrier", 200
 #: seconds for which the state of all breakers is cached
 _GLIMPSE = 0.5
 
-__all__ = ["Connection", "Runtime", "Work", "acting", "database_url", "is_sealed"]
+__all__ = ["Connection", "Runtime", "Work", "acting", "acting_as", "database_url", "is_sealed"]
 
 
 class Runtime:
@@ -73,6 +74,7 @@ class Runtime:
         self.placements: tuple[Mapping[str, Placement], float] = ({}, float("-inf"))
         #: tells this process's delivery runs which of their campaigns are paused or aborted meanwhile
         self.campaign_watch = CampaignWatch(self._stopped_campaigns)
+        self.passwords = PasswordHashing(settings.password_log_n)
         self._carriers: dict[str, tuple[str, Carrier]] = {}
         self._making = Lock()
         self._pulses: dict[str, CarrierHealth] = {}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +94,12 @@ class Settings(BaseSettings):
     #: user:password of Flower; empty: generated at the first start, stored under `home`
     flower_basic_auth: SecretStr = SecretStr("")
 
+    #: hours after which an unused session of the console ends, and after which any ends
+    session_idle_hours: float = Field(default=8, gt=0)
+    session_hours: float = Field(default=72, gt=0)
+    #: log2 of scrypt's N, for new passwords and for each user's at his next sign-in; takes 2^N KiB. Below 15: for tests
+    password_log_n: int = Field(default=15, ge=10, le=20)
+
     #: networks (CIDR) that webhooks may be in though they are not public, without TLS too: your own services
     webhook_networks: tuple[str, ...] = ()
     #: allowed ports of webhooks at public addresses
@@ -160,6 +167,16 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(default=7, ge=1)
     #: whether to refuse numbers in ranges unknown to libphonenumber (its metadata lags behind new ranges)
     strict_numbers: bool = False
+
+    @property
+    def session_idle(self) -> timedelta:
+        """Return after which time an unused session of the console ends."""
+        return timedelta(hours=self.session_idle_hours)
+
+    @property
+    def session_length(self) -> timedelta:
+        """Return after which time any session of the console ends."""
+        return timedelta(hours=self.session_hours)
 
     @property
     def old_secret_keys(self) -> list[str]:

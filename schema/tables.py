@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema import audit_tables, campaign_tables, count_tables, money_tables, search_tables
+from schema import audit_tables, campaign_tables, count_tables, key_tables, money_tables, search_tables, user_tables
 from schema.columns import NOW as _NOW
 from schema.columns import instant as _instant
 from schema.columns import metadata
@@ -57,7 +57,16 @@ from schema.vocabulary import (
     Syntax,
 )
 
-__all__ = ["audit_tables", "campaign_tables", "count_tables", "metadata", "money_tables", "search_tables"]
+__all__ = [
+    "audit_tables",
+    "campaign_tables",
+    "count_tables",
+    "key_tables",
+    "metadata",
+    "money_tables",
+    "search_tables",
+    "user_tables",
+]
 
 # Accounts -----------------------------------------------------------------------------------------------------
 
@@ -79,19 +88,6 @@ accounts = Table(
     Column("four_eyes_above", BigInteger),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", AccountState),
-)
-
-producer_keys = Table(
-    "producer_keys",
-    metadata,
-    #: 16 hex digits
-    Column("id", Text, primary_key=True),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False),
-    #: its secret, encrypted
-    Column("sealed", LargeBinary, nullable=False),
-    _instant("created_at", nullable=False, server_default=_NOW),
-    _instant("revoked_at"),
-    Index(None, "account_id"),
 )
 
 sender_ids = Table(
@@ -576,38 +572,6 @@ dialects = Table(
     Column("has_inbound", Boolean, nullable=False, server_default=text("false")),
     #: whether it has events of campaigns
     Column("has_campaigns", Boolean, nullable=False, server_default=text("false")),
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", Integer, Identity(always=True), primary_key=True),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False),
-    Column("dialect", ForeignKey("dialects.name"), nullable=False),
-    #: look-up value: keyed hash of a bearer key, or the id of a client that also has a secret
-    Column("handle", Text, nullable=False),
-    #: keyed hash of the client secret; null: the handle suffices, or `sealed` is used
-    Column("secret_hash", LargeBinary),
-    #: the secret, encrypted, where signatures are made with it
-    Column("sealed", LargeBinary),
-    #: version of the secret key that its hash is made with; null: from before versions existed
-    Column("secret_version", LargeBinary),
-    #: of the handle or the secret, to tell keys apart
-    Column("last_characters", Text, nullable=False),
-    #: display name
-    Column("name", Text, nullable=False, server_default=""),
-    #: its messages are tests
-    Column("test", Boolean, nullable=False, server_default=text("false")),
-    #: scopes; empty: all
-    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: networks (CIDR) it may be used from; empty: any
-    Column("networks", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    #: settings that its dialect defines
-    Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
-    _instant("created_at", nullable=False, server_default=_NOW),
-    _instant("revoked_at"),
-    UniqueConstraint("dialect", "handle"),
-    Index(None, "account_id"),
 )
 
 persons = Table(

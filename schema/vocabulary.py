@@ -1,7 +1,11 @@
-"""All closed sets of words (enumerations) of the product, but for those in `routing` and `error_codes`."""
+"""All closed sets of words (enumerations) of the product, but for those in `routing`, `access` and `error_codes`."""
 
 from enum import StrEnum
 
+from schema.access import ActorKind as ActorKind  # noqa: PLC0414 - also found here
+from schema.access import LinkPurpose as LinkPurpose  # noqa: PLC0414
+from schema.access import Right as Right  # noqa: PLC0414
+from schema.access import Role as Role  # noqa: PLC0414
 from schema.error_codes import Code as Code  # noqa: PLC0414 - also found here
 
 
@@ -196,19 +200,6 @@ class Money(StrEnum):
     HELD = "held"
     CAPTURED = "captured"
     RELEASED = "released"
-
-
-class ActorKind(StrEnum):
-    """Who makes a change of configuration or control."""
-
-    #: a user of the operating system, at the command line
-    OS_USER = "os_user"
-    #: an API key
-    API_KEY = "api_key"
-    #: the product itself
-    SYSTEM = "system"
-    #: a database user outside the product
-    DATABASE = "database"
 
 
 class LedgerEntry(StrEnum):

@@ -15,10 +15,12 @@ from pipeline.store import (
     dead_letters,
     events,
     idempotency_keys,
+    login_links,
     message_parts,
     partitions,
     requests,
     status_counts,
+    user_sessions,
 )
 from pipeline.store.api import campaign_events, challenges, webhook_deliveries, webhook_endpoints
 from pipeline.store.consent import inbound
@@ -32,6 +34,8 @@ CHALLENGE_DAYS = 7
 
 #: retention in days of the parts of long messages, to which receipts are matched
 PART_DAYS = 14
+#: sessions of users deleted in one run
+SESSIONS = 10_000
 #: partitions of campaigns' rows looked at in one run
 ROW_DAYS = 400
 #: retention in days of the bind reports of hosts whose process is gone
@@ -53,6 +57,8 @@ def maintain(rt: Runtime) -> list[str]:
         events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         campaign_events.prune(conn, rt.now() - timedelta(days=rt.settings.webhook_days))
         dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
+        user_sessions.prune(conn, rt.now(), SESSIONS)
+        login_links.prune(conn, rt.now())
         audit_log.prune(conn, rt.now() - timedelta(days=rt.settings.audit_log_days))
         status_counts.prune(conn, rt.now() - timedelta(days=rt.settings.count_minutes_days))
         inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))

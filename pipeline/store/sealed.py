@@ -31,6 +31,7 @@ COLUMNS = (
     SealedColumn("webhook_endpoints", "sealed", "endpoint", "endpoints"),
     SealedColumn("webhook_endpoints", "sealed_previous", "endpoint", "endpoints"),
     SealedColumn("dead_letters", "sealed", "dead_letter", "dead_letters"),
+    SealedColumn("users", "sealed_totp", "totp", "users", "int4"),
     SealedColumn("search_keys", "sealed", "search_key", "search_keys", "int4"),
 )
 

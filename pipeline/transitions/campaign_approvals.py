@@ -6,7 +6,9 @@ from schema.campaign import Campaign
 from schema.vocabulary import ActorKind
 
 #: actors that prove who they are
-AUTHENTICATED = {ActorKind.OS_USER, ActorKind.API_KEY}
+AUTHENTICATED = {ActorKind.OS_USER, ActorKind.USER, ActorKind.API_KEY}
+#: those of a person, who may be one in the shell and in the console
+_PERSONS = {ActorKind.OS_USER, ActorKind.USER}
 #: columns that say how far a campaign is; whoever changes another one has written it
 _STATE_COLUMNS = {
     *("state", "reason", "quoted_at", "quote_until", "max_cost"),
@@ -21,10 +23,25 @@ def covers(conn: Connection, approver: str, campaign: Campaign, cost: int) -> bo
     if limit is None or cost <= limit:
         return True
     is_authenticated = approver.partition(":")[0] in AUTHENTICATED
-    return is_authenticated and approver != campaign.created_by and approver not in writers(conn, campaign)
+    return is_authenticated and not is_same(approver, campaign.created_by) and not is_writer(conn, approver, campaign)
 
 
-def writers(conn: Connection, campaign: Campaign) -> set[str]:
+def is_same(one: str, other: str) -> bool:
+    """Tell whether two actors, as rows name them, are or may be one: users of the shell and the console by one name."""
+    return _person(one) == _person(other)
+
+
+def is_writer(conn: Connection, actor: str, campaign: Campaign) -> bool:
+    """Tell whether an actor, as rows name him, created or changed a campaign or its recipients."""
+    return any(is_same(actor, writer) for writer in _writers(conn, campaign))
+
+
+def _person(actor: str) -> str:
+    kind, _, name = actor.partition(":")
+    return name.lower() if kind in _PERSONS else actor
+
+
+def _writers(conn: Connection, campaign: Campaign) -> set[str]:
     """Return who created or changed a campaign or its recipients, or the first of its series, which it is made of."""
     first = campaigns.of(conn, campaign.series_id) if campaign.series_id else None
     found: set[str] = set()

@@ -66,12 +66,13 @@ def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor
         return
     above = f"account {campaign.account!r} requires a second person above {spell(limit, campaign.currency)}"
     if actor is None or actor.kind not in campaign_approvals.AUTHENTICATED:
-        raise Conflict(f"{above}: an operating-system user or an API key must approve")
+        raise Conflict(f"{above}: a user or an API key must approve")
     creator = campaign.created_by
-    if creator in (actor_name(actor), f"{actor.kind}:{actor.claimed}"):
+    names = filter(None, (actor.name, actor.claimed))
+    if any(campaign_approvals.is_same(creator, f"{actor.kind}:{name}") for name in names):
         raise Conflict(f"{above}: its creator, {creator}, cannot approve campaign {campaign.name!r}")
     if actor.kind is ActorKind.OS_USER and actor.claimed is not None:
         raise Conflict(f"{above}: a user must approve as himself, without --as or sudo")
-    if actor_name(actor) in campaign_approvals.writers(conn, campaign):
+    if campaign_approvals.is_writer(conn, actor_name(actor), campaign):
         writer = f"{actor_name(actor)}, who has created it, changed it or loaded recipients"
         raise Conflict(f"{above}: {writer}, cannot approve campaign {campaign.name!r}")

@@ -129,12 +129,14 @@ def test_above_an_amount_another_authenticated_actor_than_the_creator_approves(w
     refused = [
         (ActorKind.OS_USER, "ada", None, "its creator, os_user:ada, cannot approve"),
         (ActorKind.OS_USER, "ada", "ben", "its creator, os_user:ada, cannot approve"),
+        # who may be the same person
+        (ActorKind.USER, "ada", None, "its creator, os_user:ada, cannot approve"),
         # what another claims may only tell against him
         (ActorKind.OS_USER, "root", "ada", "its creator, os_user:ada, cannot approve"),
         # `sudo postroad --as ben` by ada
         (ActorKind.OS_USER, "root", "ben", "as himself, without --as or sudo"),
-        (ActorKind.SYSTEM, "postroad", None, "an operating-system user or an API key must approve"),
-        (ActorKind.DATABASE, "ben", None, "an operating-system user or an API key must approve"),
+        (ActorKind.SYSTEM, "postroad", None, "a user or an API key must approve"),
+        (ActorKind.DATABASE, "ben", None, "a user or an API key must approve"),
     ]
 
     for kind, name, claimed, words in refused:
@@ -145,6 +147,21 @@ def test_above_an_amount_another_authenticated_actor_than_the_creator_approves(w
     assert now(world, made).state == "quoted"
     with acts_as(ActorKind.API_KEY, "7"):
         assert approve(world.rt, made.id).approved_by == "api_key:7"
+
+
+def test_another_user_of_the_console_than_the_creator_approves(world: World) -> None:
+    set_four_eyes(world.rt, "acme", 799)
+    with acts_as(ActorKind.USER, "ada"):
+        made = checked(world, draft(world, rows_of("+2348012345678", "+2348012345679")))
+    with acts_as(ActorKind.USER, "ben"):
+        change(world.rt, made.id, {"body": "Buy now"})
+        checked(world, made)
+
+    for kind, name in ((ActorKind.USER, "ada"), (ActorKind.USER, "ben"), (ActorKind.OS_USER, "Ben")):
+        with acts_as(kind, name), pytest.raises(Conflict, match="cannot approve campaign"):
+            approve(world.rt, made.id)
+    with acts_as(ActorKind.USER, "cleo"):
+        assert approve(world.rt, made.id).approved_by == "user:cleo"
 
 
 def test_who_loaded_or_left_out_recipients_is_no_other_actor(world: World) -> None:

@@ -18,10 +18,12 @@ from pipeline.stages.admin.carriers import list_carriers, set_carrier
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.index_messages import index_messages
 from pipeline.stages.receive import senders
+from pipeline.stages.users.totp import set_up_totp
+from pipeline.stages.users.users import create_user
 from pipeline.store import carriers, sealed
 from schema.dead_letter import DeadLetter
 from schema.tables import metadata
-from schema.vocabulary import DeadLetterSource
+from schema.vocabulary import DeadLetterSource, Role
 from tests.dialects.vendors import Vendor, issue
 from tests.workers.cli.conftest import Shell
 from tests.world import World
@@ -169,6 +171,7 @@ def test_after_a_rotation_the_new_secret_key_alone_decrypts_everything(
         webhook_endpoints.create(rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
         dead_letters.keep(rt, [letter])
         index_messages(rt)
+        set_up_totp(rt, create_user(rt, "ada", [Role.VIEWER]))
         set_carrier(rt, "operator", "smpp", SMSC)
         set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
 
@@ -180,6 +183,7 @@ def test_after_a_rotation_the_new_secret_key_alone_decrypts_everything(
         "producer_keys": 1,
         "endpoints": 1,
         "dead_letters": 1,
+        "users": 1,
         "search_keys": 1,
         "carriers": 3,
     }

@@ -111,7 +111,7 @@ def four_eyes(name: str, amount: int) -> None:
     """Have campaigns of the account NAME that cost more than AMOUNT approved by another person than their creator.
 
     AMOUNT is in minor units; 0: any cost. off: the creator's approval suffices again. A person is a user of the
-    operating system or an API key; a name given by --as is none.
+    operating system, a user of the console or an API key; a name given by --as is none.
     """
     wanted = None if amount < 0 else amount
     with opened() as rt:
