@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     #: user:password of Flower; empty: generated at the first start, stored under `home`
     flower_basic_auth: SecretStr = SecretStr("")
 
+    #: address of the console as its users reach it, for links
+    console_url: str = "http://127.0.0.1:8081"
     #: hours after which an unused session of the console ends, and after which any ends
     session_idle_hours: float = Field(default=8, gt=0)
     session_hours: float = Field(default=72, gt=0)

@@ -1,5 +1,7 @@
 """Roles: which rights each has, of operators and of accounts' users."""
 
+from pathlib import Path
+
 from pipeline.rules.identity.roles import OPERATORS_ONLY, RIGHTS, rights_of
 from schema.vocabulary import Right, Role
 
@@ -36,3 +38,18 @@ def test_no_role_lets_an_account_s_user_change_the_installation_or_his_account_s
 
 def test_without_a_role_there_is_no_right() -> None:
     assert rights_of([], is_operator=True) == set()
+
+
+def test_the_table_of_roles_and_rights_in_the_manual_is_true() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "console.md").read_text("utf-8")
+    table = text.partition("| right |")[2].partition("\n\n")[0]
+    head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+    roles = [Role(name) for name in head[:-1] if name]
+
+    documented = {
+        Right(right): {role for role, cell in zip(roles, cells, strict=False) if cell == "x"} for right, *cells in lines
+    }
+
+    assert roles == list(Role)
+    assert documented == {right: {role for role in Role if right in RIGHTS[role]} for right in Right}
+    assert {Right(line[0]) for line in lines if line[-1].endswith("operators only")} == OPERATORS_ONLY
