@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     gateway_proxies: tuple[str, ...] = ()
     #: seconds the gateway waits to process concurrent requests as one micro-batch
     gather_seconds: float = Field(default=0.003, ge=0, le=1)
+    #: where the console listens
+    console_host: str = "127.0.0.1"
+    console_port: int = Field(default=8081, ge=1, le=65535)
     flower_port: int = Field(default=5555, ge=1, le=65535)
     #: port of the simulator's HTTP API, and of its SMSC
     simulator_port: int = Field(default=8090, ge=1, le=65535)

@@ -73,6 +73,11 @@ def all_ids(conn: Connection) -> list[int]:
     return list(conn.exec_driver_sql("SELECT id FROM accounts").scalars())
 
 
+def names(conn: Connection) -> dict[str, int]:
+    """Return the id of each account by its name, in the order of their names."""
+    return {row.name: row.id for row in conn.exec_driver_sql("SELECT id, name FROM accounts ORDER BY name")}
+
+
 _CREATE = "INSERT INTO accounts (name, currency) VALUES (%(name)s, %(currency)s) ON CONFLICT DO NOTHING RETURNING id"
 _WALLET = "INSERT INTO wallets (account_id) VALUES (%(account)s) ON CONFLICT DO NOTHING"
 

@@ -16,8 +16,10 @@ coalesce(m.status, CASE WHEN b.status IN ('admitted', 'scheduled') AND b.send_at
 _MESSAGE = f"""
 SELECT m.id, {PUBLIC_STATUS} AS status, m.error_code, a.name AS account, m.phone, m.country, m.sender, m.body,
        m.correlation_id, m.encoding, m.segments, m.amount, a.currency, m.quota, m.money, m.sent_at, m.final_at,
-       m.request_id, m.batch_id, b.class, b.test, b.send_at, b.valid_until
+       m.request_id, m.batch_id, b.class, b.test, b.send_at, b.valid_until, m.account_id, b.campaign_id,
+       c.name AS campaign
 FROM messages AS m JOIN batches AS b ON b.id = m.batch_id JOIN accounts AS a ON a.id = m.account_id
+LEFT JOIN campaigns AS c ON c.id = b.campaign_id
 WHERE m.id = %(id)s AND (a.name = %(account)s OR %(account)s::text IS NULL)
 """
 #: it may be delivered twice: a carrier has it, or may have it, that did not know that another had it before

@@ -189,3 +189,29 @@ def by_minute(conn: Connection, campaign: UUID, since: datetime) -> list[MinuteC
     """Return by minute how many of a campaign's messages came into each status; the last seconds may be missing."""
     rows = conn.exec_driver_sql(_BY_MINUTE, {"campaign": campaign, "since": since})
     return [MinuteCount(row.minute, Status(row.status), row.messages) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficCount:
+    """Messages of one carrier and class that came into a status within a minute."""
+
+    minute: datetime
+    carrier: str
+    message_class: str
+    status: Status
+    messages: int
+
+
+_TRAFFIC = """
+SELECT minute, carrier, class, status, sum(messages)::int8 AS messages FROM status_counts_by_minute
+WHERE minute >= %(since)s AND messages > 0 AND NOT test AND (account_id = %(account)s OR %(account)s::int4 IS NULL)
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+"""
+
+
+def traffic(conn: Connection, since: datetime, account: int | None) -> list[TrafficCount]:
+    """Return by minute how many messages of an account (None: of all) came into each status, tests not counted."""
+    rows = conn.exec_driver_sql(_TRAFFIC, {"since": since, "account": account})
+    return [
+        TrafficCount(row.minute, row.carrier, getattr(row, "class"), Status(row.status), row.messages) for row in rows
+    ]

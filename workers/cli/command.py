@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "price": ("admin.price", "Prices per segment, by destination."),
     "person": ("admin.person", "Persons: an account's own customers, for APIs that name them instead of numbers."),
     "migrate": ("migrate", "Migrate the database to this version's schema."),
+    "console": ("console", "Serve the web console for operators and accounts' users."),
     "gateway": ("gateway", "Serve HTTP: the vendors' APIs and the carriers' receipt endpoint."),
     "carriers": ("carriers", "Run the carrier workers."),
     "notifier": ("notifier", "Call customers' webhooks."),

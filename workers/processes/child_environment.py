@@ -4,7 +4,15 @@ from pipeline.settings import Settings
 from workers import logs
 
 #: settings that a child process gets, beside those below
-_SETTINGS = ("gateway_host", "gateway_port", "flower_port", "simulator_port", "simulator_smpp_port")
+_SETTINGS = (
+    "gateway_host",
+    "gateway_port",
+    "console_host",
+    "console_port",
+    "flower_port",
+    "simulator_port",
+    "simulator_smpp_port",
+)
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -40,17 +40,18 @@ def find_messages(
     correlation_id: str | None = None,
     account: str | None = None,
     since: datetime | None = None,
+    before: UUID | None = None,
     limit: int,
     is_masked: bool = True,
 ) -> FoundMessages:
     """Return up to `limit` messages of a number (E.164, or national in `country`), a correlation id, or both.
 
-    Numbers are masked unless `is_masked` is false.
+    `before`: only those with a lower id, for the next page. Numbers are masked unless `is_masked` is false.
 
     InvalidInput: the number is invalid. NotFound: there is no such account. ConfigurationError: there is no secret
     key, or the search key cannot be opened with it.
     """
-    phone = _phone(to, country) if to else None
+    phone = e164(to, country) if to else None
     vault = rt.vault
     with rt.read_only() as conn:
         whose = [accounts.named(conn, account).id] if account else accounts.all_ids(conn)
@@ -58,21 +59,22 @@ def find_messages(
         if key is None:
             return FoundMessages([], False, rt.now(), None)
         hashes = SearchHashes(vault.open(message_index.PURPOSE, key.sealed))
-        lowest = ids.lowest(since) if since else UUID(int=0)
+        lowest, edge = ids.lowest(since) if since else UUID(int=0), before or _END
         if correlation_id:
             sought = [as_integer(own) for each in whose for own in hashes.correlations(each, [correlation_id])]
-            wanted = message_index.by_correlation(conn, sought, lowest, _END, limit + 1)
+            wanted = message_index.by_correlation(conn, sought, lowest, edge, limit + 1)
         else:
             sought = [as_integer(own) for each in whose for own in hashes.numbers(each, [phone or ""])]
-            wanted = message_index.by_number(conn, sought, lowest, _END, limit + 1)
+            wanted = message_index.by_number(conn, sought, lowest, edge, limit + 1)
         found = operator_reports.found(conn, wanted[:limit], phone, correlation_id)
     shown = masked_number if is_masked else str
     rows = [{"at": ids.moment(row["id"]), **row, "phone": shown(row["phone"])} for row in found]
     return FoundMessages(rows, len(wanted) > limit, message_index.complete_from(key, rt.now()), key.complete_until)
 
 
-def _phone(to: str, country: str | None) -> str:
+def e164(to: str, country: str | None) -> str:
+    """Return a number (E.164, or national in `country`) as E.164; InvalidInput."""
     [found] = phones.normalise([to], country)
-    require(found, f"--to: {phones.phone_fault(to, country)}")
+    require(found, f"{to!r}: {phones.phone_fault(to, country)}")
     assert found is not None
     return found.e164

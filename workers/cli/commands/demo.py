@@ -5,8 +5,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from pipeline.stages.admin.sandbox import ACCOUNT, set_up_sandbox
 from pipeline.stages.admin.wallets import grant
 from workers import generated_secrets
 from workers.cli.terminal.opened import opened
-from workers.lab.demo import demo_sandbox
+from workers.lab.demo import demo_admin, demo_sandbox
 from workers.lab.demo.scenario import DemoScenario, Interrupted
 from workers.lab.embedded import development
 from workers.lab.embedded.data_folder import make_folder
@@ -34,14 +35,15 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 @click.command()
-def demo() -> int:
+@click.option("--keep", is_flag=True, help="Go on at the end, until Ctrl-C, to look at the console and at Flower.")
+def demo(keep: bool) -> int:
     """Send a few thousand messages through simulated carriers, on temporary servers; takes under a minute.
 
-    Starts PostgreSQL, Valkey, the workers, the clock, the gateway, Flower and two simulated carriers: an SMSC that
-    refuses a tenth of its messages, and an HTTP vendor that sometimes closes the connection. Sends one message, a long
-    one, one that its first carrier refuses, one scheduled a few seconds ahead, one that is cancelled, one through each
-    of the five APIs, and a campaign of 2,000; sends STOP from a handset. Then shows the results and compares the
-    carriers' own logs with the database.
+    Starts PostgreSQL, Valkey, the workers, the clock, the gateway, the console, Flower and two simulated carriers: an
+    SMSC that refuses a tenth of its messages, and an HTTP vendor that sometimes closes the connection. Sends one
+    message, a long one, one that its first carrier refuses, one scheduled a few seconds ahead, one that is cancelled,
+    one through each of the five APIs, and a campaign of 2,000; sends STOP from a handset. Then shows the results and
+    compares the carriers' own logs with the database.
 
     It uses free ports and a temporary folder, so it affects nothing else on this machine; only the processes' logs
     stay, in POSTROAD_HOME/logs/demo. Exit codes: 0 all checks passed; 1 some failed.
@@ -59,7 +61,7 @@ def demo() -> int:
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
             grant(rt, ACCOUNT, QUOTA, "for the demo")
             click.echo("PostgreSQL and Valkey run; starting the rest …")
-            scenario = _ScenarioThread(rt, oracle)
+            scenario = _ScenarioThread(rt, oracle, partial(demo_admin.link, rt, ready) if keep else None)
             processes = local_processes.at_once(
                 local_processes.processes(ready, played, oracle), lambda name: click.echo(f"  {name}")
             )
@@ -76,8 +78,10 @@ def demo() -> int:
 class _ScenarioThread:
     """Runs the scenario beside the supervisor, which needs the main thread, and stops that at the end."""
 
-    def __init__(self, rt: Runtime, oracle: Path) -> None:
+    def __init__(self, rt: Runtime, oracle: Path, console_link: Callable[[], str] | None) -> None:
+        """`console_link`: makes the link that is printed at the end, after which everything goes on; None: it stops."""
         self._scenario = DemoScenario(rt, oracle)
+        self._console_link = console_link
         self._thread = threading.Thread(target=self._run, name="scenario")
         self._sound = False
         self._error: BaseException | None = None
@@ -103,6 +107,9 @@ class _ScenarioThread:
     def _run(self) -> None:
         try:
             self._sound = self._scenario.run()
+            if self._console_link:
+                click.echo(f"\nThe console, where this link signs you in once: {self._console_link()}\nCtrl-C stops.")
+                self._scenario.stop.wait()
         except BaseException as error:  # noqa: BLE001 - raised again by `end`, in the main thread
             self._error = error
         if not self._scenario.stop.is_set():  # else the supervisor has ended and would not handle the signal
@@ -111,7 +118,7 @@ class _ScenarioThread:
 
 
 def _settings(given: Settings, servers: development.EmbeddedServers) -> Settings:
-    gateway, flower, simulator, smsc = _free_ports(4)
+    gateway, console, flower, simulator, smsc = _free_ports(5)
     return given.model_copy(
         update={
             "home": servers.home,
@@ -119,6 +126,7 @@ def _settings(given: Settings, servers: development.EmbeddedServers) -> Settings
             "broker_url": SecretStr(servers.broker_url),
             "gateway_host": "127.0.0.1",
             "gateway_port": gateway,
+            "console_port": console,
             "flower_port": flower,
             "simulator_port": simulator,
             "simulator_smpp_port": smsc,

@@ -15,7 +15,7 @@ from pipeline.stages.admin.sandbox import ACCOUNT, SENDER, set_up_sandbox
 from workers import generated_secrets
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import pairs
-from workers.lab.demo import demo_keys, demo_sandbox
+from workers.lab.demo import demo_admin, demo_keys, demo_sandbox
 from workers.lab.embedded import development
 from workers.lab.embedded.data_folder import make_folder
 from workers.lab.supervisor import local_processes
@@ -33,9 +33,9 @@ def up(logs: bool) -> int:
     """Start everything on this machine; stop with Ctrl-C.
 
     PostgreSQL and Valkey under ./.postroad (unless DATABASE_URL and BROKER_URL are set), the workers, the clock, a
-    worker for each connected carrier, the gateway, the notifier, Flower and the carrier simulator. The database is
-    migrated to this version's schema, and a new one gets the account `demo` with the sender `Postroad` and two
-    simulated carriers, `alpha` over SMPP and `beta` over HTTP, so that in a second terminal this works at once:
+    worker for each connected carrier, the gateway, the notifier, the console, Flower and the carrier simulator. The
+    database is migrated to this version's schema, and a new one gets the account `demo` with the sender `Postroad` and
+    two simulated carriers, `alpha` over SMPP and `beta` over HTTP, so that in a second terminal this works at once:
 
     \b
         postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait
@@ -43,8 +43,8 @@ def up(logs: bool) -> int:
     No message reaches a real phone before you add a carrier (postroad carrier add --help).
 
     \b
-    Ports: POSTROAD_GATEWAY_PORT (8080), POSTROAD_FLOWER_PORT (5555), POSTROAD_SIMULATOR_PORT (8090),
-    POSTROAD_SIMULATOR_SMPP_PORT (2775).
+    Ports: POSTROAD_GATEWAY_PORT (8080), POSTROAD_CONSOLE_PORT (8081), POSTROAD_FLOWER_PORT (5555),
+    POSTROAD_SIMULATOR_PORT (8090), POSTROAD_SIMULATOR_SMPP_PORT (2775).
     Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port is in use or a setting is invalid.
     """
     given = settings()
@@ -62,11 +62,12 @@ def up(logs: bool) -> int:
                 click.echo(f"Database migrated from {before or 'nothing'} to {after}.")
             set_up_sandbox(rt, demo_sandbox.sandbox(ready, played))
             keys = demo_keys.ready(rt, ready.home)
+            link = demo_admin.link(rt, ready)
         return supervise(
             local_processes.at_once(local_processes.processes(ready, played, ready.home / "simulator.jsonl")),
             timeouts=local_processes.ALL_AT_ONCE,
             logs=ready.home / "logs" if logs else None,
-            when_up=lambda: _print_services(ready, servers, keys),
+            when_up=lambda: _print_services(ready, servers, keys, link),
             watch=servers.watch().look,
         )
 
@@ -101,7 +102,7 @@ def _with_secrets(given: Settings, servers: development.EmbeddedServers) -> Sett
 
 
 def _print_services(
-    ready: Settings, servers: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials]
+    ready: Settings, servers: development.EmbeddedServers, keys: Mapping[str, demo_keys.Credentials], link: str
 ) -> None:
     """Print what runs where. Passwords and keys are printed to a terminal only; a log gets the names of their files."""
     user, _, password = ready.flower_basic_auth.get_secret_value().partition(":")
@@ -110,6 +111,9 @@ def _print_services(
         "PostgreSQL": f"here, data in {_short(servers.home)}" if servers.postgres else "as configured",
         "Valkey": f"here, data in {_short(servers.home)}" if servers.valkey else "as configured",
         "gateway": f"{demo_sandbox.gateway_url(ready)}   carriers post receipts to /receipts/NAME",
+        "console": (link + "   signs you in as admin, once, within the hour")
+        if sys.stdout.isatty()
+        else f"{demo_admin.console_url(ready)}   `postroad user link admin` prints a link that signs you in",
         "Flower": f"http://127.0.0.1:{ready.flower_port}   user {user}, password "
         + (password if sys.stdout.isatty() else f"in {kept_in} or POSTROAD_FLOWER_BASIC_AUTH"),
         "simulator": f"http://127.0.0.1:{ready.simulator_port}, smpp://127.0.0.1:{ready.simulator_smpp_port}   "

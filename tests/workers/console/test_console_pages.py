@@ -1,0 +1,24 @@
+"""Pages of the console in a browser."""
+
+import pytest
+
+from schema.vocabulary import Role
+from tests.workers.console.conftest import Console, Eyes, sign_in
+from tests.world import message_ids
+
+
+@pytest.fixture
+def ops(console: Console) -> str:
+    return console.add_user("olga", Role.ADMIN)
+
+
+def test_pages_look_well(console: Console, eyes: Eyes, ops: str) -> None:
+    answer = console.world.send("+2348031234567", "+2348031234568")
+    page = eyes.context.new_page()
+    page.goto(console.url)
+    eyes.look(page, "sign-in")
+    sign_in(page, console.url, ops)
+    eyes.look(page, "overview")
+    for path in ("/profile", "/messages", "/messages?account=acme", f"/messages/{message_ids(answer)[0]}"):
+        page.goto(console.url + path)
+        eyes.look(page, path.replace("/", "-"))

@@ -1,0 +1,91 @@
+"""The ASGI application of the console: its routes, static files, health checks and error pages."""
+
+import logging
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from pipeline.errors import PostroadError
+from pipeline.runtime import Runtime
+from pipeline.stages.users.user_sessions import session_of
+from workers.console import session_cookie
+from workers.console.console_routes import ConsoleRequest
+from workers.console.pages import messages_page, overview_page, profile_page, sign_in_page
+from workers.console.rendering import Templates, reader_zone
+from workers.console.request_checks import endpoint
+from workers.console.security_headers import SecurityHeaders
+
+log = logging.getLogger(__name__)
+
+ROUTES = (*sign_in_page.ROUTES, *profile_page.ROUTES, *overview_page.ROUTES, *messages_page.ROUTES)
+
+_MESSAGES = {
+    404: "there is no such page",
+    405: "this page takes no such request",
+}
+
+
+def application(rt: Runtime) -> Starlette:
+    """Return the console, which reads and changes what this runtime's database has."""
+    templates = Templates()
+
+    async def ready(_request: Request) -> Response:
+        return await run_in_threadpool(_ready, rt)
+
+    async def error(request: Request, raised: Exception) -> Response:
+        assert isinstance(raised, HTTPException)
+        own = _MESSAGES.get(raised.status_code, raised.detail)
+        return await run_in_threadpool(_error_page, rt, templates, request, raised.status_code, own)
+
+    async def fault(request: Request, raised: Exception) -> Response:
+        log.error("%s: %s", request.url.path, type(raised).__name__)
+        return PlainTextResponse("Something went wrong here; the log of the console names it.\n", 500)
+
+    return Starlette(
+        routes=[
+            Route("/livez", lambda _: PlainTextResponse("ok\n"), methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
+            Mount("/static", _StaticFiles(directory=str(files("workers.console").joinpath("static")))),
+            *(Route(each.path, endpoint(rt, templates, each), methods=[each.method]) for each in ROUTES),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={HTTPException: error, Exception: fault},
+    )
+
+
+class _StaticFiles(StaticFiles):
+    """Static files, whose URLs change with their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file that browsers keep."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def _ready(rt: Runtime) -> Response:
+    try:
+        with rt.read_only() as conn:
+            conn.exec_driver_sql("SELECT 1")
+    except PostroadError:
+        return PlainTextResponse("the database does not answer\n", 503)
+    return PlainTextResponse("ok\n")
+
+
+def _error_page(rt: Runtime, templates: Templates, request: Request, status: int, message: str) -> Response:
+    token = session_cookie.token_of(request)
+    try:
+        session = session_of(rt, token) if token else None
+    except PostroadError:
+        session = None
+    asked = ConsoleRequest(rt, templates, request, session, FormData(), reader_zone(request, session))
+    return asked.page("error.html", status, status=status, message=message)

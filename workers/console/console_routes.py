@@ -1,0 +1,103 @@
+"""Routes of the console: path, required right and handler of a page, and the request that a handler gets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.datastructures import FormData, QueryParams, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pipeline.errors import NotFound
+from pipeline.runtime import Runtime
+from schema.user import UserSession
+from schema.vocabulary import Right
+from workers.console.rendering import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleRequest:
+    """A request for a page, whose session and right were checked."""
+
+    rt: Runtime
+    templates: Templates
+    http: Request
+    #: None on pages that need no session
+    session: UserSession | None
+    #: the form that was posted; empty for GET
+    form: FormData
+    #: the reader's time zone, an IANA name
+    zone: str
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """Return the parameters in the path."""
+        return self.http.path_params
+
+    @property
+    def query(self) -> QueryParams:
+        """Return the parameters after the `?`."""
+        return self.http.query_params
+
+    @property
+    def user(self) -> UserSession:
+        """Return the session of a page that requires one."""
+        assert self.session
+        return self.session
+
+    @property
+    def account(self) -> str | None:
+        """Return the account that this user is limited to; None: an operator, who sees all."""
+        return self.user.user.account
+
+    def may(self, right: Right) -> bool:
+        """Return whether the user has this right."""
+        return self.session is not None and right in self.session.user.rights
+
+    def text(self, name: str) -> str:
+        """Return a field of the form without surrounding spaces; "" where it is missing or a file."""
+        value = self.form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    def file(self, name: str) -> UploadFile | None:
+        """Return an uploaded file; None where none was chosen."""
+        value = self.form.get(name)
+        return value if isinstance(value, UploadFile) and value.filename else None
+
+    def page(self, template: str, status: int = 200, /, **values: Any) -> Response:
+        """Return a rendered template."""
+        return self.templates.response(self, template, values, status)
+
+    def redirect(self, path: str, /, **query: str) -> Response:
+        """Return a redirect to another page after a form was handled; `notice` appears there."""
+        written = f"?{urlencode(query)}" if query else ""
+        return RedirectResponse(quote(path, safe="/") + written, status_code=303)
+
+    def redirect_to(self, target: str) -> Response:
+        """Return a redirect to a checked path with its query."""
+        return RedirectResponse(target, status_code=303)
+
+    def own(self, account: str | None) -> None:
+        """Raise NotFound where something belongs to an account that this user may not see."""
+        if self.account is not None and account != self.account:
+            raise NotFound("there is no such page")
+
+
+Handler = Callable[[ConsoleRequest], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleRoute:
+    """A path of the console and its handler, which runs in a thread."""
+
+    method: str
+    #: `/messages/{id}`, as Starlette writes it
+    path: str
+    handler: Handler
+    #: None: no session is needed
+    right: Right | None
+    #: it is about the installation: users of an account do not see it
+    is_for_operators: bool = False
+    #: most bytes of a posted form
+    limit: int = field(default=1 << 20)

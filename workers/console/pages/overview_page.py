@@ -1,0 +1,38 @@
+"""The first page: what needs a person, the traffic of the last hour, what waits, and the carriers' state."""
+
+from datetime import timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from pipeline.stages.admin.carrier_status import carrier_statuses
+from pipeline.stages.admin.traffic import backlog_of, traffic
+from schema.vocabulary import Right
+from workers.console.console_routes import ConsoleRequest, ConsoleRoute
+
+_PERIOD = timedelta(hours=1)
+
+
+def _show(asked: ConsoleRequest) -> Response:
+    return asked.page("overview.html", **_values(asked))
+
+
+def _show_live(asked: ConsoleRequest) -> Response:
+    return asked.page("overview_live.html", **_values(asked))
+
+
+def _values(asked: ConsoleRequest) -> dict[str, Any]:
+    found = traffic(asked.rt, asked.account)
+    if asked.account is not None:
+        return {"traffic": found, "backlog": None, "carriers": []}
+    return {
+        "traffic": found,
+        "backlog": backlog_of(asked.rt),
+        "carriers": carrier_statuses(asked.rt, _PERIOD),
+    }
+
+
+ROUTES = (
+    ConsoleRoute("GET", "/", _show, Right.VIEW),
+    ConsoleRoute("GET", "/overview", _show_live, Right.VIEW),
+)

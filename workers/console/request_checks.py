@@ -1,0 +1,146 @@
+"""Checks each request of the console before its handler runs: session, right, CSRF token, size and origin.
+
+Handlers run in a thread, for they query the database; what they change is attributed to the session's user.
+"""
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Message
+
+from pipeline.errors import (
+    AlreadyExists,
+    Conflict,
+    DatabaseFault,
+    InsufficientFunds,
+    InvalidInput,
+    NotFound,
+    PostroadError,
+)
+from pipeline.runtime import Runtime, acting_as
+from pipeline.stages.users.user_sessions import session_of
+from schema.actor import Actor
+from schema.user import UserSession
+from schema.vocabulary import ActorKind
+from workers.console import session_cookie
+from workers.console.console_routes import ConsoleRequest, ConsoleRoute
+from workers.console.rendering import Templates, reader_zone
+
+log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+#: fields and files of one form
+_FIELDS, _FILES = 500, 4
+
+#: what a handler may raise, and the status of the page that says it
+_STATUS: dict[type[PostroadError], int] = {
+    NotFound: 404,
+    InvalidInput: 422,
+    AlreadyExists: 409,
+    Conflict: 409,
+    InsufficientFunds: 409,
+    DatabaseFault: 503,
+}
+
+
+def endpoint(rt: Runtime, templates: Templates, route: ConsoleRoute) -> Endpoint:
+    """Return the ASGI endpoint of a route."""
+
+    async def answer(request: Request) -> Response:
+        token = session_cookie.token_of(request)
+        # a page that updates itself does not keep its session alive
+        is_use = "hx-request" not in request.headers
+        session = await run_in_threadpool(partial(session_of, rt, token, is_use=is_use)) if token else None
+        if route.right is not None and (session is None or session.needs_totp):
+            return _to_sign_in(request, "/sign-in/code" if session else "/sign-in")
+        asked = ConsoleRequest(rt, templates, request, session, FormData(), reader_zone(request, session))
+        if route.right is not None and not asked.may(route.right):
+            raise HTTPException(403, f"your roles do not include the right “{route.right.replace('_', ' ')}”")
+        if route.is_for_operators and asked.account is not None:
+            raise HTTPException(404)
+        if route.method != "GET":
+            form = await _form(request, route.limit)
+            _check_origin(request, session if route.right is not None else None, form)
+            asked = ConsoleRequest(rt, templates, request, session, form, asked.zone)
+        try:
+            return await run_in_threadpool(_handle, route, asked)
+        except Exception as error:
+            # not its text, which may quote what must not be logged
+            traced = (type(error), Exception(type(error).__name__), error.__traceback__)
+            log.error("%s %s", route.method, route.path, exc_info=traced)
+            raise HTTPException(500, "something went wrong here; the log of the console says where") from None
+        finally:
+            await asked.form.close()
+
+    return answer
+
+
+def _handle(route: ConsoleRoute, asked: ConsoleRequest) -> Response:
+    """Run the handler; errors become pages."""
+    try:
+        if asked.session is None:
+            return route.handler(asked)
+        with acting_as(_actor(route, asked)):
+            return route.handler(asked)
+    except PostroadError as error:
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        if status == 500:
+            log.error("%s %s: %s", route.method, route.path, type(error).__name__)
+        message = "the database does not answer; try again shortly" if status == 503 else str(error)
+        return asked.page("error.html", status, status=status, message=message)
+
+
+def _actor(route: ConsoleRoute, asked: ConsoleRequest) -> Actor:
+    client = asked.http.client
+    return Actor(
+        ActorKind.USER, asked.user.user.name, client.host if client else "", f"console {route.method} {route.path}"
+    )
+
+
+def _to_sign_in(request: Request, page: str) -> Response:
+    """Return a redirect to the sign-in page; htmx is traced to load it as a whole page."""
+    is_page = request.method == "GET" and "hx-request" not in request.headers
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = f"{page}?next={quote(wanted)}" if is_page and wanted != "/" else page
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": target})
+    return RedirectResponse(target, status_code=303)
+
+
+def _check_origin(request: Request, session: UserSession | None, form: FormData) -> None:
+    """Raise 403 unless the form was on a page of this console, and of this session (None: of any, or none)."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    if site not in ("same-origin", "none") or origin not in (None, own):
+        raise HTTPException(403, "this form was not on a page of this console")
+    given = request.headers.get("x-csrf-token") or form.get("csrf_token")
+    if session and not (isinstance(given, str) and hmac.compare_digest(given.encode(), session.csrf_token.encode())):
+        raise HTTPException(403, "this form is out of date; go back, load the page anew, and try again")
+
+
+async def _form(request: Request, limit: int) -> FormData:
+    """Return the posted form; 413 when it is larger than `limit` bytes, or has too many fields."""
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise HTTPException(413, f"the form is larger than {limit >> 20} MB")
+    receive, left = request.receive, limit
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, f"the form is larger than {limit >> 20} MB")
+        return message
+
+    request._receive = counted
+    return await request.form(max_files=_FILES, max_fields=_FIELDS)
