@@ -28,6 +28,7 @@ from pipeline.store import (
     campaign_results,
     campaign_zones,
     carrier_activity,
+    carrier_outcomes,
     claim_checks,
     events,
     held_batches,
@@ -579,6 +580,15 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     ),
     "what carriers have to do": (carrier_activity._WAITING, lambda _: {}),
     "what carriers said lately": (carrier_activity._RECEIPTS, lambda _: {"edge": _first(DAYS[-1], BATCHES - 20)}),
+    "how long receipts took": (
+        carrier_outcomes._DELAYS,
+        lambda crowd: {
+            "carrier": "alpha",
+            "edge": _first(DAYS[-1], BATCHES - 20),
+            "oldest": crowd.firsts[0],
+            "limit": 500,
+        },
+    ),
     "all of an account's latest requests": (account_messages._LATEST, lambda crowd: listed(crowd, most=500)),
     "one of an account's requests": (account_messages._REQUEST, lambda crowd: listed(crowd, request=crowd.batches[0])),
     "an account's request": (
@@ -722,10 +732,13 @@ def test_recent_outcomes_of_carriers_are_found_by_the_index_on_their_time(world:
         conn.exec_driver_sql("VACUUM ANALYZE provider_attempts")
 
     with world.rt.begin() as conn:
-        since = {"since": datetime.now(UTC) - timedelta(minutes=15)}
-        plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {carrier_activity._OUTCOMES}", since).scalars())
+        params = {"since": datetime.now(UTC) - timedelta(minutes=15), "carrier": "alpha", "limit": 30}
+        plans = [
+            "\n".join(conn.exec_driver_sql(f"EXPLAIN {statement}", params).scalars())
+            for statement in (carrier_activity._OUTCOMES, carrier_outcomes._CODES)
+        ]
 
-    assert "recorded_at_idx" in plan
+    assert all("recorded_at_idx" in plan for plan in plans)
 
 
 def test_a_page_of_tests_of_an_account_with_many_live_requests_examines_a_limited_number(world: World) -> None:

@@ -19,14 +19,20 @@ from pipeline.runtime import Runtime
 from pipeline.stages.users.user_sessions import session_of
 from workers.console import session_cookie
 from workers.console.console_routes import ConsoleRequest
-from workers.console.pages import messages_page, overview_page, profile_page, sign_in_page
+from workers.console.pages import carriers_page, messages_page, overview_page, profile_page, sign_in_page
 from workers.console.rendering import Templates, reader_zone
 from workers.console.request_checks import endpoint
 from workers.console.security_headers import SecurityHeaders
 
 log = logging.getLogger(__name__)
 
-ROUTES = (*sign_in_page.ROUTES, *profile_page.ROUTES, *overview_page.ROUTES, *messages_page.ROUTES)
+ROUTES = (
+    *sign_in_page.ROUTES,
+    *profile_page.ROUTES,
+    *overview_page.ROUTES,
+    *messages_page.ROUTES,
+    *carriers_page.ROUTES,
+)
 
 _MESSAGES = {
     404: "there is no such page",

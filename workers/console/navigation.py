@@ -20,6 +20,8 @@ class NavigationLink:
 LINKS = (
     NavigationLink("/", "Overview", Right.VIEW),
     NavigationLink("/messages", "Messages", Right.VIEW),
+    # the installation's
+    NavigationLink("/carriers", "Carriers", Right.VIEW_OPERATIONS, is_for_operators=True),
 )
 
 
