@@ -19,7 +19,14 @@ from pipeline.runtime import Runtime
 from pipeline.stages.users.user_sessions import session_of
 from workers.console import session_cookie
 from workers.console.console_routes import ConsoleRequest
-from workers.console.pages import carriers_page, messages_page, overview_page, profile_page, sign_in_page
+from workers.console.pages import (
+    carriers_page,
+    messages_page,
+    overview_page,
+    profile_page,
+    sign_in_page,
+    webhooks_page,
+)
 from workers.console.rendering import Templates, reader_zone
 from workers.console.request_checks import endpoint
 from workers.console.security_headers import SecurityHeaders
@@ -31,6 +38,7 @@ ROUTES = (
     *profile_page.ROUTES,
     *overview_page.ROUTES,
     *messages_page.ROUTES,
+    *webhooks_page.ROUTES,
     *carriers_page.ROUTES,
 )
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pipeline.errors import NotFound
+from pipeline.errors import InvalidInput, NotFound
 from pipeline.runtime import Runtime
 from schema.user import UserSession
 from schema.vocabulary import Right
@@ -64,6 +66,15 @@ class ConsoleRequest:
         """Return an uploaded file; None where none was chosen."""
         value = self.form.get(name)
         return value if isinstance(value, UploadFile) and value.filename else None
+
+    def moment(self, name: str, words: str) -> datetime | None:
+        """Return the time that a field of this name holds, in the reader's zone; None: it is empty. InvalidInput."""
+        if not words:
+            return None
+        try:
+            return datetime.fromisoformat(words).replace(tzinfo=ZoneInfo(self.zone))
+        except ValueError:
+            raise InvalidInput(f"{name}: write a time as 2026-11-30T18:00") from None
 
     def page(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """Return a rendered template."""

@@ -20,6 +20,7 @@ class NavigationLink:
 LINKS = (
     NavigationLink("/", "Overview", Right.VIEW),
     NavigationLink("/messages", "Messages", Right.VIEW),
+    NavigationLink("/webhooks", "Webhooks", Right.VIEW),
     # the installation's
     NavigationLink("/carriers", "Carriers", Right.VIEW_OPERATIONS, is_for_operators=True),
 )

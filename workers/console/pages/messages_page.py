@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -98,7 +97,7 @@ def _next_page(asked: ConsoleRequest, found: _Page | None) -> str:
 def _found(asked: ConsoleRequest, sought: _Search) -> _Page:
     number = sought.words if _is_number(sought.words) else None
     correlation_id = sought.words if sought.words and number is None else None
-    since, until = _moment(asked, "since", sought.since), _moment(asked, "until", sought.until)
+    since, until = asked.moment("since", sought.since), asked.moment("until", sought.until)
     before = _id(asked.query.get("before", ""))
     if not sought.account:
         return _everywhere(asked, sought, number, correlation_id, since, before)
@@ -172,16 +171,6 @@ def _id(words: str) -> UUID | None:
         return UUID(words)
     except ValueError:
         return None
-
-
-def _moment(asked: ConsoleRequest, name: str, words: str) -> datetime | None:
-    """Return a time of the form, which is in the reader's zone; InvalidInput."""
-    if not words:
-        return None
-    try:
-        return datetime.fromisoformat(words).replace(tzinfo=ZoneInfo(asked.zone))
-    except ValueError:
-        raise InvalidInput(f"{name}: write a time as 2026-11-30T18:00") from None
 
 
 def _go_to(asked: ConsoleRequest, id_: UUID) -> Response:
