@@ -74,6 +74,8 @@ class ApiKey:
     secret: bytes | None = field(default=None, repr=False)
     #: keyed hash of the client secret, where the client sends it
     secret_hash: bytes | None = field(default=None, repr=False)
+    #: to the hour; None: never
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ api_keys = Table(
     #: settings that its dialect defines
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
     instant("created_at", nullable=False, server_default=NOW),
+    #: null: does not expire
+    instant("expires_at"),
+    #: written once an hour at most; null: never
+    instant("last_used_at"),
+    #: the key that this one is to replace; null: none
+    Column("replaces", ForeignKey("api_keys.id")),
     instant("revoked_at"),
     UniqueConstraint("dialect", "handle"),
     Index(None, "account_id"),

@@ -83,7 +83,9 @@ UPDATE api_keys SET secret_version = %(version)b WHERE secret_hash IS NULL AND s
 _BEHIND = """
 SELECT k.id, a.name AS account, k.dialect, k.name, k.last_characters AS hint
 FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
-WHERE k.revoked_at IS NULL AND k.secret_version IS DISTINCT FROM %(version)b ORDER BY a.name, k.id
+WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  AND k.secret_version IS DISTINCT FROM %(version)b
+ORDER BY a.name, k.id
 """
 
 

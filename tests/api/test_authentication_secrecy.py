@@ -34,7 +34,9 @@ def reported(answer: Answer) -> tuple[int, bytes, Mapping[str, str]]:
 
 
 #: how a key stands, apart from its secret
-STANDINGS = ("active", "suspended", "revoked", "from elsewhere", "unknown")
+STANDINGS = ("active", "suspended", "revoked", "expired", "from elsewhere", "unknown")
+#: those of keys that are not in force: the right secret gets the response of a wrong one
+GONE = ("revoked", "expired", "unknown")
 
 
 def state(world: World, standing: str, dialect: Vendor) -> dict[str, str]:
@@ -44,6 +46,8 @@ def state(world: World, standing: str, dialect: Vendor) -> dict[str, str]:
     key = issue(world.rt, name, dialect, networks=networks)
     if standing == "revoked":
         revoke(world.rt, name, key.id)
+    if standing == "expired":
+        world.run("UPDATE api_keys SET expires_at = now() WHERE id = %(id)s", id=key.id)
     return dict(key.credentials)
 
 
@@ -71,7 +75,7 @@ def test_token_requests_with_a_wrong_secret_get_one_response_whatever_the_client
 
     for by in ("form", "header"):
         wrong = [reported(ask(standing, "wrong", by)) for standing in STANDINGS]
-        gone = [reported(ask(standing, None, by)) for standing in ("revoked", "unknown")]
+        gone = [reported(ask(standing, None, by)) for standing in GONE]
 
         assert all(each == wrong[0] for each in [*wrong, *gone]), wrong
         assert wrong[0][0] == 401
@@ -90,12 +94,12 @@ def test_expired_and_forged_tokens_get_one_response_whatever_the_partner(
         token = token[:-3] + "AAA" if forged else token
         return running_gateway.ask("GET", "/solaris/v1/persons/x", None, {"Authorization": f"Bearer {token}"})
 
-    expired = [reported(ask(standing, -1)) for standing in ("active", "suspended", "revoked", "from elsewhere")]
-    forged = [
-        reported(ask(standing, 1, forged=True)) for standing in ("active", "suspended", "revoked", "from elsewhere")
-    ]
+    existing = [standing for standing in STANDINGS if standing != "unknown"]
+    expired = [reported(ask(standing, -1)) for standing in existing]
+    forged = [reported(ask(standing, 1, forged=True)) for standing in existing]
+    gone = [reported(ask(standing, 1)) for standing in ("revoked", "expired")]
 
-    assert all(each == expired[0] for each in [*expired, *forged, reported(ask("revoked", 1))])
+    assert all(each == expired[0] for each in [*expired, *forged, *gone])
     assert expired[0][0] == 401
     assert [ask(each, 1).status for each in ("active", "suspended", "from elsewhere")] == [404, 403, 403]
 
@@ -120,11 +124,11 @@ def test_telesign_requests_with_a_wrong_key_get_one_response_whatever_the_custom
         return running_gateway.ask("POST", "/telesign/v1/verify/sms", BODY, headers)
 
     wrong = [reported(ask(standing)) for standing in STANDINGS]
-    gone = [ask(standing, right=True).status for standing in ("revoked", "unknown")]
+    gone = [ask(standing, right=True).status for standing in GONE]
 
     assert all(each == wrong[0] for each in wrong), wrong
     assert wrong[0][0] == 401
-    assert gone == [401, 401]
+    assert gone == [401, 401, 401]
     assert b"-30001" in ask("suspended", right=True).body
     assert b"-10009" in ask("from elsewhere", right=True).body
 
@@ -153,7 +157,7 @@ def test_the_date_tolerance_of_a_key_is_disclosed_only_with_a_valid_signature(
         ("/postroad/v1/messages", "Authorization"),
     ],
 )
-def test_a_revoked_key_gets_the_same_response_as_an_unknown_key(
+def test_a_revoked_or_expired_key_gets_the_same_response_as_an_unknown_key(
     two: World, running_gateway: RunningGateway, path: str, header: str
 ) -> None:
     dialect = Vendor(path.split("/")[1])
@@ -161,10 +165,11 @@ def test_a_revoked_key_gets_the_same_response_as_an_unknown_key(
     def ask(word: str) -> Answer:
         return running_gateway.ask("POST", path, {}, {header: f"Bearer {word}" if header == "Authorization" else word})
 
-    [gone] = [word for name, word in state(two, "revoked", dialect).items() if name in ("api_key", "access_token")]
+    for standing in ("revoked", "expired"):
+        [gone] = [word for name, word in state(two, standing, dialect).items() if name in ("api_key", "access_token")]
 
-    assert reported(ask(gone)) == reported(ask(gone[:-4] + "aaaa"))
-    assert ask(gone).status == 401
+        assert reported(ask(gone)) == reported(ask(gone[:-4] + "aaaa"))
+        assert ask(gone).status == 401
 
 
 def test_receipts_with_failed_authentication_get_one_response_whatever_the_carrier(

@@ -162,7 +162,7 @@ class ApiDispatcher:
 
 
 _WORDS = {
-    Code.UNAUTHENTICATED: "no such key, or it was revoked",
+    Code.UNAUTHENTICATED: "no such key, or it was revoked or has expired",
     Code.ACCOUNT_SUSPENDED: "the account is suspended",
     Code.SOURCE_FORBIDDEN: "this key may not be used from this address",
     Code.CONFLICT: "this very request came before",

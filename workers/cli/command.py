@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wallet": ("admin.wallet", "Wallets: an account's money, credit and monthly quota."),
     "sender": ("admin.sender", "Sender ids that an account may use."),
     "template": ("admin.template", "Templates: reusable texts of an account."),
-    "key": ("admin.key", "API keys: create, list, revoke."),
+    "key": ("admin.key", "API keys: create, rotate, list, revoke."),
     "user": ("admin.user", "Users of the console: create, roles, disable, one-time links."),
     "producer": ("admin.producer", "Producer keys: encrypt and authenticate orders in the broker."),
     "secret": ("admin.secret", "Rotate the secret key without downtime."),

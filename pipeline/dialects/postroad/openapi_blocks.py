@@ -13,7 +13,7 @@ _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 
 _WHY = {
     400: "Invalid request; `errors` has every fault and its field.",
-    401: "The API key is missing, malformed or revoked.",
+    401: "The API key is missing, malformed, revoked or expired.",
     402: "Quota and wallet do not cover the cost; nothing was sent.",
     403: "The key's scopes, its test mode or its networks do not allow this, or the account may not send.",
     404: "Not found.",

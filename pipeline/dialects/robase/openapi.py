@@ -15,7 +15,7 @@ _BODY = (400, 415)
 
 _WHY = {
     400: "Invalid request; `field` names the invalid field.",
-    401: "The API key is missing, malformed or revoked.",
+    401: "The API key is missing, malformed, revoked or expired.",
     402: "Monthly quota and wallet are both exhausted.",
     403: "The key's scope, its test mode or its allowed addresses do not permit this, or the project may not send.",
     404: "Not found.",

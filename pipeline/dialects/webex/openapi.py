@@ -15,7 +15,7 @@ _ALWAYS = (400, 401, 403, 413, 414, 415, 429, 431, 500, 503)
 
 _WHY = {
     400: "Invalid request; `errors` names the invalid fields.",
-    401: "The API key is missing or revoked.",
+    401: "The API key is missing, revoked or expired.",
     403: "The key's scopes or allowed addresses do not permit this, or the account is suspended.",
     404: "Not found.",
     413: "The request body is too large.",

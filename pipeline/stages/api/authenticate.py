@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 _LONGEST = 255
 #: the purpose under which the secrets of API keys are encrypted
 PURPOSE = "key"
+#: how seldom the last use of a key is written
+COARSE = timedelta(hours=1)
 #: a random secret that no key has
 _NO_SECRET = os.urandom(32)
 
@@ -76,6 +79,7 @@ def authenticate(rt: Runtime, calls: Sequence[Credentials]) -> list[ApiKey | Den
         _hash_anew(rt, calls, callers, judged)
     _refuse_replays(rt, calls, judged)
     _apply_rate_limits(rt, calls, judged)
+    _note_use(rt, judged)
     return judged
 
 
@@ -87,7 +91,7 @@ def _keys(rt: Runtime, calls: Sequence[Credentials]) -> dict[tuple[str, str], Ap
             (credentials.dialect, handle) for credentials in calls for handle in credentials.older if _is_spelt(handle)
         ]
     with rt.read_only() as conn:
-        rows = api_keys.find(conn, wanted)
+        rows = api_keys.find(conn, wanted, rt.now())
     return {(key.dialect, key.handle): key for key in (_key(rt, row) for row in rows) if key}
 
 
@@ -105,7 +109,7 @@ def _is_spelt(handle: str) -> bool:
 
 def _key(rt: Runtime, row: Sequence[Any]) -> ApiKey | None:
     """Return a key; None: its secret cannot be decrypted any more, so that no proof can be checked."""
-    id_, account, owner, state, currency, dialect, handle, test, scopes, networks, settings, sealed, secret_hash = row
+    id_, account, owner, state, currency, dialect, handle, test, scopes, networks, settings, sealed, hash_, used = row
     try:
         secret = rt.vault.open(PURPOSE, sealed) if sealed else None
     except ConfigurationError as error:
@@ -124,7 +128,8 @@ def _key(rt: Runtime, row: Sequence[Any]) -> ApiKey | None:
         networks=tuple(networks),
         settings=settings,
         secret=secret,
-        secret_hash=secret_hash,
+        secret_hash=hash_,
+        last_used_at=used,
     )
 
 
@@ -240,6 +245,22 @@ def _apply_rate_limits(rt: Runtime, calls: Sequence[Credentials], judged: list[A
     for (place, _), refused in zip(asked, rate_limits.take(rt.valkey, [group for _, group in asked]), strict=True):
         if refused:
             judged[place] = Denied(Code.RATE_KEY, wait=refused.wait)
+
+
+def _note_use(rt: Runtime, judged: Sequence[ApiKey | Denied]) -> None:
+    """Write that these keys were used, each once an hour at most. A database fault does not fail the calls."""
+    now = rt.now()
+    before = now - COARSE
+    used = {
+        key.id for key in judged if isinstance(key, ApiKey) and (key.last_used_at is None or key.last_used_at <= before)
+    }
+    if not used:
+        return
+    try:
+        with rt.begin() as conn:
+            api_keys.note_use(conn, used, now, before)
+    except DatabaseFault as error:
+        log.warning("the last use of %d keys is not written: %s", len(used), error)
 
 
 def _take(key: ApiKey, credentials: Credentials) -> LimitTake:

@@ -1,7 +1,8 @@
 """The api_keys table: API keys, found by dialect and handle (a keyed hash or an id)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,18 +11,33 @@ Row = dict[str, Any]
 
 _FIND = """
 SELECT k.id, k.account_id, a.name, a.state, a.currency, k.dialect, k.handle, k.test, k.scopes, k.networks, k.settings,
-       k.sealed, k.secret_hash
+       k.sealed, k.secret_hash, k.last_used_at
 FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
 WHERE (k.dialect, k.handle) IN (SELECT * FROM unnest(%(dialects)s::text[], %(handles)s::text[]))
-  AND k.revoked_at IS NULL
+  AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(now)s)
 """
 
 
-def find(conn: Connection, wanted: Iterable[tuple[str, str]]) -> list[Sequence[Any]]:
-    """Return the unrevoked keys with these (dialect, handle) pairs: the fields of `ApiKey`, the secret sealed."""
+def find(conn: Connection, wanted: Iterable[tuple[str, str]], now: datetime) -> list[Sequence[Any]]:
+    """Return the keys in force with these (dialect, handle) pairs: the fields of `ApiKey`, the secret sealed."""
     pairs = sorted(set(wanted))
     params = {"dialects": [str(dialect) for dialect, _ in pairs], "handles": [handle for _, handle in pairs]}
-    return list(conn.exec_driver_sql(_FIND, params).all())
+    return list(conn.exec_driver_sql(_FIND, params | {"now": now}).all())
+
+
+# skips keys whose use another process is just writing
+_NOTE_USE = """
+WITH due AS (
+    SELECT id FROM api_keys WHERE id = ANY(%(ids)s) AND (last_used_at IS NULL OR last_used_at <= %(before)s)
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE api_keys AS k SET last_used_at = %(now)s FROM due WHERE k.id = due.id
+"""
+
+
+def note_use(conn: Connection, ids: Iterable[int], now: datetime, before: datetime) -> None:
+    """Write that these keys were used, except those whose last known use is after `before`."""
+    conn.exec_driver_sql(_NOTE_USE, {"ids": sorted(ids), "now": now, "before": before})
 
 
 _BEHIND = """
@@ -89,15 +105,15 @@ def sealed(conn: Connection, ids: Iterable[int]) -> dict[int, tuple[str, bytes |
 
 _CREATE = """
 INSERT INTO api_keys (account_id, dialect, handle, secret_hash, sealed, secret_version, last_characters, name,
-                      test, scopes, networks, settings)
+                      test, scopes, networks, settings, expires_at, replaces)
 VALUES (%(account)s, %(dialect)s, %(handle)s, %(secret_hash)s, %(sealed)s, %(secret_version)s, %(last_characters)s,
-        %(name)s, %(test)s, %(scopes)s, %(networks)s, %(settings)s::text::jsonb)
+        %(name)s, %(test)s, %(scopes)s, %(networks)s, %(settings)s::text::jsonb, %(expires_at)s, %(replaces)s)
 RETURNING id
 """
 
 
 def create(conn: Connection, row: Row) -> int:
-    """Insert a key (all columns but id and times; settings as JSON text); return its id."""
+    """Insert a key (all columns but id and past times; settings as JSON text); return its id."""
     return int(conn.exec_driver_sql(_CREATE, row).scalar_one())
 
 
@@ -111,15 +127,56 @@ def revoke(conn: Connection, account: int, key: int) -> bool:
     return conn.exec_driver_sql(_REVOKE, {"account": account, "id": key}).rowcount == 1
 
 
+@dataclass(frozen=True, slots=True)
+class KeyToReplace:
+    """A key in force, as its replacement is made like it."""
+
+    dialect: str
+    name: str
+    test: bool
+    scopes: Sequence[str]
+    networks: Sequence[str]
+    settings: Mapping[str, Any]
+    created_at: datetime
+    expires_at: datetime | None
+    #: id of the key in force that replaces it already; None: none does
+    successor: int | None
+
+
+_LOCK = """
+SELECT dialect, name, test, scopes, networks, settings, created_at, expires_at,
+       (SELECT max(id) FROM api_keys AS s WHERE s.account_id = k.account_id AND s.replaces = k.id
+        AND s.revoked_at IS NULL) AS successor
+FROM api_keys AS k
+WHERE id = %(id)s AND account_id = %(account)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
+FOR UPDATE
+"""
+
+
+def lock(conn: Connection, account: int, key: int, now: datetime) -> KeyToReplace | None:
+    """Lock a key in force and return it; None: the account has no such key in force."""
+    row = conn.exec_driver_sql(_LOCK, {"id": key, "account": account, "now": now}).mappings().one_or_none()
+    return KeyToReplace(**row) if row else None
+
+
+_EXPIRE = "UPDATE api_keys SET expires_at = least(expires_at, %(at)s) WHERE id = %(id)s"
+
+
+def expire(conn: Connection, key: int, at: datetime) -> None:
+    """Have a key expire at that time, unless it does so before."""
+    conn.exec_driver_sql(_EXPIRE, {"id": key, "at": at})
+
+
 _LISTING = """
 SELECT k.id, a.name AS account, k.dialect, k.name, k.last_characters AS hint, k.test, k.scopes, k.networks, k.settings,
-       k.created_at, k.revoked_at
+       k.created_at, k.expires_at, k.last_used_at, k.replaces, k.revoked_at,
+       k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(now)s) AS in_force
 FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
 WHERE k.account_id = %(account)s OR %(account)s::int4 IS NULL
 ORDER BY a.name, k.id
 """
 
 
-def listing(conn: Connection, account: int | None = None) -> list[Row]:
-    """Return the keys of an account (None: of all), including revoked ones, without their secrets."""
-    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account}).mappings()]
+def listing(conn: Connection, now: datetime, account: int | None = None) -> list[Row]:
+    """Return the keys of an account (None: of all), also those not in force, without their secrets."""
+    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"account": account, "now": now}).mappings()]

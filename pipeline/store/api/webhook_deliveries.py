@@ -124,9 +124,13 @@ LEFT JOIN LATERAL (
     SELECT carrier, carrier_ref, code FROM provider_attempts WHERE message_id = d.message_id ORDER BY n DESC LIMIT 1
 ) AS t ON true
 LEFT JOIN LATERAL (
-    SELECT dialect, handle, sealed FROM api_keys
+    SELECT dialect, handle, sealed FROM api_keys AS held
     WHERE id = c.key_id
        OR c.key_id IS NULL AND account_id = a.id AND dialect = e.dialect AND sealed IS NOT NULL AND revoked_at IS NULL
+          AND (expires_at IS NULL OR expires_at > now())
+          -- the receiver may not know a key before the one that it replaces has ended
+          AND NOT EXISTS (SELECT FROM api_keys AS earlier WHERE earlier.id = held.replaces
+                          AND earlier.revoked_at IS NULL AND earlier.expires_at > now())
     ORDER BY id DESC LIMIT 1
 ) AS k ON e.sealed IS NULL
 WHERE coalesce(e.url, CASE WHEN d.endpoint_id IS NULL THEN c.callback_url END) IS NOT NULL

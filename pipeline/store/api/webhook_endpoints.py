@@ -194,7 +194,8 @@ def enable_events(conn: Connection, accounts: Iterable[int]) -> None:
 #: events are needed: a call with a key that signs may name a callback, which outlives the key
 _WANTED = """(
     EXISTS (SELECT FROM webhook_endpoints WHERE account_id = a.id)
-    OR EXISTS (SELECT FROM api_keys WHERE account_id = a.id AND sealed IS NOT NULL AND revoked_at IS NULL)
+    OR EXISTS (SELECT FROM api_keys WHERE account_id = a.id AND sealed IS NOT NULL AND revoked_at IS NULL
+               AND (expires_at IS NULL OR expires_at > now()))
     OR EXISTS (SELECT FROM challenges WHERE account_id = a.id AND callback_url IS NOT NULL)
 )"""
 _FOLLOW = f"UPDATE accounts AS a SET subscribes = {_WANTED} WHERE id = ANY(%(accounts)s) AND subscribes <> {_WANTED}"

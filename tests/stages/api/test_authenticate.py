@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -96,6 +97,53 @@ def test_a_revoked_key_is_denied_from_the_next_request_on(world: World, credenti
     assert list_keys(world.rt, "acme")[0]["revoked_at"]
     with pytest.raises(NotFound, match="no key"):
         revoke(world.rt, "acme", key.id)
+
+
+def test_a_key_is_denied_from_the_time_on_at_which_it_expires(
+    world: World, credentials: MakeCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = world.rt.now() + timedelta(days=90)
+    word = token(world, expires_at=ends)
+
+    monkeypatch.setattr(world.rt, "now", lambda: ends - timedelta(microseconds=1))
+    key_of(authenticate(world.rt, [credentials(word)])[0])
+    monkeypatch.setattr(world.rt, "now", lambda: ends)
+
+    assert authenticate(world.rt, [credentials(word)]) == [Denied(Code.UNAUTHENTICATED)]
+    with pytest.raises(InvalidInput, match="has passed"):
+        token(world, expires_at=ends)
+    [row] = list_keys(world.rt, "acme")
+    assert (row["expires_at"], row["in_force"]) == (ends, False)
+
+
+def test_the_last_use_of_a_key_is_written_once_an_hour_and_not_in_the_audit_log(
+    world: World, credentials: MakeCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word, unused = token(world), token(world)
+    began = world.rt.now()
+    versions = []
+    for minutes in (0, 1, 59, 61, 62):
+        monkeypatch.setattr(world.rt, "now", lambda minutes=minutes: began + timedelta(minutes=minutes))
+        calls = [credentials(word), credentials(word), credentials("rb_live_of_nobody")]
+        calls += [credentials(unused, verify=lambda _key: "a wrong signature")]
+        authenticate(world.rt, calls)
+        versions += world.rows("SELECT xmin::text FROM api_keys ORDER BY id LIMIT 1")
+
+    assert versions[0] == versions[1] == versions[2] != versions[3] == versions[4]
+    assert [row["last_used_at"] for row in list_keys(world.rt, "acme")] == [began + timedelta(minutes=61), None]
+    assert world.rows("SELECT action FROM audit_log WHERE subject_table = 'api_keys'") == ["insert", "insert"]
+
+
+def test_calls_are_answered_while_the_last_use_cannot_be_written(world: World, credentials: MakeCredentials) -> None:
+    word = token(world)
+    world.run(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no space'; END $$"
+    )
+    world.run("CREATE TRIGGER full_disk BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION full_disk()")
+
+    key_of(authenticate(world.rt, [credentials(word)])[0])
+
+    assert [row["last_used_at"] for row in list_keys(world.rt, "acme")] == [None]
 
 
 def test_no_secret_of_a_key_is_stored_in_plain_text(world: World) -> None:

@@ -225,6 +225,25 @@ def test_deliveries_to_a_telesign_endpoint_are_signed_with_the_accounts_key(worl
     assert (job.secrets, event_of(job).handle, event_of(job).endpoint) == ((b"the key",), "CUSTOMER", endpoint)
 
 
+def test_deliveries_are_signed_with_a_replaced_key_until_it_has_expired(world: World) -> None:
+    make(world, Vendor.TELESIGN)
+    challenge(world, uuid4())
+    replace_key = """
+        INSERT INTO api_keys (account_id, dialect, handle, sealed, last_characters, replaces)
+        SELECT account_id, dialect, 'SUCCESSOR', %(sealed)s, '', id FROM api_keys
+    """
+    world.run(replace_key, sealed=world.rt.vault.seal("key", b"the next key"))
+    world.run("UPDATE api_keys SET expires_at = now() + interval '1 day' WHERE handle = 'CUSTOMER'")
+    world.send()
+    [during] = claim(world.rt)
+    world.run("UPDATE api_keys SET expires_at = now() WHERE handle = 'CUSTOMER'")
+    world.send()
+    [after] = claim(world.rt)
+
+    assert [event_of(each).handle for each in (during, after)] == ["CUSTOMER", "SUCCESSOR"]
+    assert [each.secrets for each in (during, after)] == [(b"the key",), (b"the next key",)]
+
+
 def challenge(world: World, request: UUID) -> None:
     """Write a TeleSign key, and a challenge sent with it that names a callback."""
     world.run(

@@ -48,9 +48,29 @@ def test_a_key_is_created_with_options_and_revoked(keyed: Shell) -> None:
     assert json.loads(keyed("key", "list", "acme", "--json").out)[0]["revoked_at"]
 
 
+def test_a_key_that_expires_is_rotated(keyed: Shell) -> None:
+    made = keyed("key", "create", "acme", "robase", "--expires", "+90d")
+    [row] = json.loads(keyed("key", "list", "acme", "--json").out)
+
+    rotated = keyed("key", "rotate", "acme", row["id"], "--until", "+2d", "--json")
+
+    shown = json.loads(rotated.out)
+    assert "expires_at" in made.out
+    assert (rotated.code, shown["api_key"] in made.out, set(shown)) == (0, False, {"id", "api_key", "expires_at"})
+    assert f"key {row['id']} expires at " in rotated.err
+    [old, new] = json.loads(keyed("key", "list", "acme", "--json").out)
+    assert (new["id"], new["replaces"], new["last_used_at"]) == (shown["id"], old["id"], None)
+    assert old["expires_at"] < row["expires_at"] < new["expires_at"]
+    assert "never" in keyed("key", "list").out
+    again = keyed("key", "rotate", "acme", old["id"])
+    assert (again.code, "is being replaced by key" in again.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (("create", "acme", "robase", "--expires", "2020-01-01T00:00:00Z"), 2, "has passed"),
+        (("rotate", "acme", "7"), 1, "has no key 7 in force"),
         (("create", "nobody", "robase"), 1, "there is no account 'nobody'"),
         (("create", "acme", "twilio"), 2, "'twilio' is not one of"),
         (("create", "acme", "robase", "--network", "here"), 2, "'here' is no network"),

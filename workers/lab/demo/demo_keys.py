@@ -31,7 +31,7 @@ def ready(rt: Runtime, home: Path) -> dict[str, Credentials]:
     """Return the sandbox's test key of each dialect; created if there is none in force."""
     path = home / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
-    in_force = {row["id"] for row in list_keys(rt, ACCOUNT) if row["revoked_at"] is None}
+    in_force = {row["id"] for row in list_keys(rt, ACCOUNT) if row["in_force"]}
     for dialect in DIALECTS:
         if known.get(dialect, {}).get("id") not in in_force:
             made = issue(rt, ACCOUNT, DIALECTS[dialect], test=True, name="to try things with")

@@ -1,16 +1,20 @@
-"""`postroad key`: creates, lists and revokes API keys."""
+"""`postroad key`: creates, rotates, lists and revokes API keys."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from pipeline.dialects.registry import DIALECTS
-from pipeline.stages.admin.api_keys import issue, list_keys
+from pipeline.stages.admin.api_keys import IssuedKey, issue, list_keys, rotate_key
 from pipeline.stages.admin.api_keys import revoke as void
 from workers.cli.terminal.opened import opened
+from workers.cli.terminal.parameters import Moment
 from workers.cli.terminal.table_layout import as_json, pairs, table
 
+#: for which a rotated key is still valid
+_OVERLAP = timedelta(days=7)
 _DIALECTS = click.Choice(list(DIALECTS))
 
 
@@ -40,6 +44,7 @@ def _setting(_ctx: click.Context, _option: click.Parameter, words: tuple[str, ..
 @click.option("--scope", "scopes", multiple=True, help="A permission, in the vendor's terms.")
 @click.option("--network", "networks", multiple=True, help="A network it may be used from: 203.0.113.0/24.")
 @click.option("--setting", "settings", multiple=True, callback=_setting, help="NAME=VALUE, such as rate=50.")
+@click.option("--expires", "expires_at", type=Moment(), help="When it expires: ISO 8601, or +90d; otherwise never.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def create(
     account: str,
@@ -49,6 +54,7 @@ def create(
     scopes: tuple[str, ...],
     networks: tuple[str, ...],
     settings: dict[str, Any],
+    expires_at: datetime | None,
     json_: bool,
 ) -> None:
     """Create a key of ACCOUNT for one vendor's API, and show it this once."""
@@ -62,11 +68,38 @@ def create(
             scopes=scopes,
             networks=networks,
             settings=settings,
+            expires_at=expires_at,
         )
+    _print_key(made, json_)
+
+
+@key.command()
+@click.argument("account")
+@click.argument("id_", metavar="KEY", type=int)
+@click.option("--until", type=Moment(), help="When KEY expires: ISO 8601, or +2d.  [default: +7d]")
+@click.option(
+    "--expires", "expires_at", type=Moment(), help="When the new key expires; otherwise after KEY's lifetime."
+)
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+def rotate(account: str, id_: int, until: datetime | None, expires_at: datetime | None, json_: bool) -> None:
+    """Create a key like KEY of ACCOUNT, and show it this once; both are valid until KEY expires.
+
+    Webhooks that are signed with a key are signed with KEY until then.
+    """
+    until = until or datetime.now(UTC) + _OVERLAP
+    with opened() as rt:
+        made = rotate_key(rt, account, id_, DIALECTS, until=until, expires_at=expires_at)
+    _print_key(made, json_)
+    click.echo(f"key {id_} expires at {until:%Y-%m-%d %H:%M} UTC, if not before", err=True)
+
+
+def _print_key(made: IssuedKey, json_: bool) -> None:
+    expires = {"expires_at": made.expires_at} if made.expires_at else {}
     if json_:
-        click.echo(as_json({"id": made.id, **made.credentials}))
+        click.echo(as_json({"id": made.id, **made.credentials, **expires}))
         return
-    click.echo(pairs({"key": str(made.id), **made.credentials}))
+    shown = {name: f"{at:%Y-%m-%d %H:%M} UTC" for name, at in expires.items()}
+    click.echo(pairs({"key": str(made.id), **made.credentials, **shown}))
     click.echo("Store it: it is not shown again.", err=True)
 
 
@@ -74,7 +107,7 @@ def create(
 @click.argument("account", required=False)
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def list_(account: str | None, json_: bool) -> None:
-    """List the keys of ACCOUNT, or of all."""
+    """List the keys of ACCOUNT, or of all. The last use is known to the hour."""
     with opened() as rt:
         rows = list_keys(rt, account)
     if json_:
@@ -91,11 +124,15 @@ def list_(account: str | None, json_: bool) -> None:
             row["scopes"],
             row["networks"],
             row["created_at"],
+            row["last_used_at"] or "never",
+            row["expires_at"] or "",
             row["revoked_at"] or "",
+            row["replaces"] or "",
         )
         for row in rows
     ]
-    words = ["key", "account", "API", "name", "ends in", "mode", "scopes", "networks", "created", "revoked"]
+    words = ["key", "account", "API", "name", "ends in", "mode", "scopes", "networks"]
+    words += ["created", "last used", "expires", "revoked", "replaces"]
     click.echo(table(words, cells))
 
 
