@@ -97,8 +97,8 @@ class Settings(BaseSettings):
     #: user:password of Flower; empty: generated at the first start, stored under `home`
     flower_basic_auth: SecretStr = SecretStr("")
 
-    #: address of the console as its users reach it, for links
-    console_url: str = "http://127.0.0.1:8081"
+    #: address of the console as its users reach it, for links; empty: its host and port
+    console_url: str = ""
     #: hours after which an unused session of the console ends, and after which any ends
     session_idle_hours: float = Field(default=8, gt=0)
     session_hours: float = Field(default=72, gt=0)
@@ -172,6 +172,12 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(default=7, ge=1)
     #: whether to refuse numbers in ranges unknown to libphonenumber (its metadata lags behind new ranges)
     strict_numbers: bool = False
+
+    @property
+    def console_address(self) -> str:
+        """Return the URL of the console, without a slash at its end."""
+        host = "127.0.0.1" if self.console_host in ("", "0.0.0.0", "::") else self.console_host  # noqa: S104
+        return self.console_url.rstrip("/") or f"http://{host}:{self.console_port}"
 
     @property
     def session_idle(self) -> timedelta:

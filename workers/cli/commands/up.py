@@ -113,7 +113,7 @@ def _print_services(
         "gateway": f"{demo_sandbox.gateway_url(ready)}   carriers post receipts to /receipts/NAME",
         "console": (link + "   signs you in as admin, once, within the hour")
         if sys.stdout.isatty()
-        else f"{demo_admin.console_url(ready)}   `postroad user link admin` prints a link that signs you in",
+        else f"{ready.console_address}   `postroad user link admin` prints a link that signs you in",
         "Flower": f"http://127.0.0.1:{ready.flower_port}   user {user}, password "
         + (password if sys.stdout.isatty() else f"in {kept_in} or POSTROAD_FLOWER_BASIC_AUTH"),
         "simulator": f"http://127.0.0.1:{ready.simulator_port}, smpp://127.0.0.1:{ready.simulator_smpp_port}   "

@@ -177,5 +177,5 @@ def _password(from_stdin: bool) -> str:
 
 def _print_link(rt: Runtime, name: str, purpose: LinkPurpose) -> None:
     made = make_link(rt, name, purpose)
-    click.echo(f"{rt.settings.console_url.rstrip('/')}/link?token={made.token}")
+    click.echo(f"{rt.settings.console_address}/link?token={made.token}")
     click.echo(f"It can be used once, until {made.expires_at:%Y-%m-%d %H:%M} UTC.", err=True)
