@@ -1,15 +1,12 @@
 """The Celery app and its configuration, and the Runtime of this process."""
 
-import logging
 import mmap
 import os
-import sys
 from threading import Lock
 from typing import Any
 
 from celery import Celery
 from celery.signals import (
-    celeryd_init,
     worker_process_init,
     worker_process_shutdown,
     worker_shutdown,
@@ -17,7 +14,7 @@ from celery.signals import (
 )
 
 from pipeline.runtime import Runtime
-from workers import beat, logs
+from workers import beat, celery_logs
 from workers.gc_freeze import freeze
 from workers.queues import INGEST, QUEUES
 from workers.redaction import RedactedAMQP, RedactedTask
@@ -63,16 +60,12 @@ app.conf.update(
     worker_consumer="workers.broker.consumer:GuardedConsumer",
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
-    worker_log_format=logs.form("beat" if "beat" in sys.argv else "celery"),
-    worker_log_color=False,
     beat_schedule=beat.SCHEDULE,
     beat_scheduler="workers.beat_scheduler:StatelessScheduler",
     timezone="UTC",
 )
 
-# at INFO each logs a line per tick
-for _noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
-    logging.getLogger(_noisy).setLevel(logging.WARNING)
+celery_logs.connect()
 
 _runtimes: dict[int, Runtime] = {}
 #: guards the first call, which several threads may make at once
@@ -80,12 +73,6 @@ _making = Lock()
 
 #: a byte that a worker shares with its forked children: not 0 once the worker was told to stop
 _stopping = mmap.mmap(-1, 1)
-
-
-@celeryd_init.connect
-def _name_logs(sender: str, conf: Any, **_: Any) -> None:
-    """Give a worker's log lines the format of our other processes, with the worker's name."""
-    conf.worker_log_format = conf.worker_task_log_format = logs.form(sender.partition("@")[0])
 
 
 @worker_shutting_down.connect

@@ -145,7 +145,8 @@ def _operate(rt: Runtime, campaign: Campaign, asked: CampaignControl) -> None:
 
 
 def _reject(rt: Runtime, request: UUID, reason: str, words: str, given: Any) -> None:
-    log.error("a message in %s was rejected: %s, id %s: %s", CAMPAIGN, reason, request, words)
+    line = "a message in %(queue)s was rejected: %(reason)s, id %(request)s: %(words)s"
+    log.error(line, {"queue": CAMPAIGN, "reason": reason, "request": request, "words": words})
     payload = json.dumps(given, ensure_ascii=False, default=str).encode(errors="replace")
     letter = DeadLetter(DeadLetterSource.BROKER, CAMPAIGN, reason, payload[:_LARGEST], len(payload))
     dead_letters.keep(rt, [letter])

@@ -12,10 +12,10 @@ from celery.app.task import Task
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 
+from schema.message_class import MessageClass
 from workers.broker.transport import GuardedConnection
 
-#: an id, or a message class
-_KNOWN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|otp|transactional|bulk")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def redact(name: str, args: Any, kwargs: Any) -> tuple[str, str]:
@@ -26,9 +26,14 @@ def redact(name: str, args: Any, kwargs: Any) -> tuple[str, str]:
     return f"({shown})", "{…}" if kwargs else "{}"
 
 
+def is_id(argument: Any) -> bool:
+    """Tell whether it is an id of ours, in text."""
+    return isinstance(argument, str) and bool(_ID.fullmatch(argument))
+
+
 def _shown(argument: Any) -> str:
-    if isinstance(argument, str) and _KNOWN.fullmatch(argument):
-        return argument
+    if is_id(argument) or argument in tuple(MessageClass):
+        return str(argument)
     if isinstance(argument, list | tuple):
         return f"[{_shown(argument[0])}]" if len(argument) == 1 else f"<{len(argument)} items>"
     return "…"

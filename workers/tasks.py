@@ -44,7 +44,7 @@ def ingest_order(self: Any, order: dict[str, Any]) -> None:
     except (ConfigurationError, DatabaseFault) as fault:
         if isinstance(fault, DatabaseFault) and fault.is_final:
             raise
-        log.warning("order %s waits: %s", request, fault)
+        log.warning("order %(request)s waits: %(fault)s", {"request": request, "fault": fault})
         time.sleep(_PAUSE)  # it has no row yet: the broker must keep it
         raise Reject(str(fault), requeue=True) from None
     publish(wiring.after_ingest(runtime(), message_class, batches, is_idle=_is_otp_queue_empty))

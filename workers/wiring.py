@@ -82,7 +82,7 @@ def _ingest(
     except Exception as error:  # whatever it is, the order must not be lost
         if isinstance(error, ConfigurationError) or (isinstance(error, DatabaseFault) and not error.is_final):
             raise
-        log.error("order %s cannot be read: %s", request, type(error).__name__)
+        log.error("order %(request)s cannot be read: %(fault)s", {"request": request, "fault": type(error).__name__})
     return MessageClass.TRANSACTIONAL, ingest(rt, admit(rt, [(request, [POISON])]))
 
 

@@ -47,7 +47,7 @@ def poll_balance(rt: Runtime, row: CarrierRow, watched: BalancePolling) -> None:
     balance, currency = _ask(rt, row) or (None, "")
     spelt = None if balance is None else carrier_balances.spell(balance, currency)
     if balance is None or spelt is None:
-        log.warning("carrier %s does not say what is left to spend with it", row.name)
+        log.warning("carrier %(carrier)s does not say what is left to spend with it", {"carrier": row.name})
         return
     with rt.begin() as conn:
         before = carriers.lock(conn, row.name)
@@ -58,7 +58,8 @@ def poll_balance(rt: Runtime, row: CarrierRow, watched: BalancePolling) -> None:
         if (state, reason) != before:
             carriers.set_state(conn, row.name, state, reason)
     if (state, reason) != before:
-        log.warning("carrier %s is %s: %s is left to spend with it", row.name, state, spelt)
+        words = "carrier %(carrier)s is %(state)s: %(balance)s is left to spend with it"
+        log.warning(words, {"carrier": row.name, "state": state, "balance": spelt})
 
 
 def _ask(rt: Runtime, row: CarrierRow) -> tuple[Decimal, str] | None:
@@ -66,5 +67,6 @@ def _ask(rt: Runtime, row: CarrierRow) -> tuple[Decimal, str] | None:
         try:
             return carrier.balance() if isinstance(carrier, CarrierWithBalance) else None
         except Exception as error:  # noqa: BLE001 - a fault of the adapter must not end the carrier's process
-            log.error("carrier %s: its adapter failed with %s", row.name, type(error).__name__)
+            words = "carrier %(carrier)s: its adapter failed with %(fault)s"
+            log.error(words, {"carrier": row.name, "fault": type(error).__name__})
             return None

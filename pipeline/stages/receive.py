@@ -40,7 +40,7 @@ def _unsealed(rt: Runtime, row: CarrierRow) -> CarrierRow:
     try:
         return replace(row, settings=rt.unsealed(row.settings))
     except ConfigurationError as error:
-        log.error("carrier %s: no receipts are taken: %s", row.name, error)
+        log.error("carrier %(carrier)s: no receipts are taken: %(fault)s", {"carrier": row.name, "fault": error})
         return row
 
 

@@ -58,4 +58,4 @@ def park_admitted(conn: Connection, now: datetime, claims: int, limit: int) -> N
 
 def _warn(spans: Sequence[Span]) -> None:
     for span in spans:
-        log.error("batch %s is put aside: it failed too often", span.batch)
+        log.error("batch %(batch)s is put aside: it failed too often", {"batch": span.batch})

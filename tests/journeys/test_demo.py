@@ -1,5 +1,6 @@
-"""`postroad demo` and `postroad up` from the wheel, in an empty folder."""
+"""`postroad demo` and `postroad up` from the wheel, in an empty folder, and the logs of all their processes."""
 
+import csv
 import json
 import os
 import re
@@ -19,6 +20,11 @@ import psutil
 import pytest
 
 from tests.packages import build_product, install
+from workers.lab.demo import demo_campaign, demo_keys, demo_sandbox, scenario
+from workers.processes.procfile import read_procfile
+
+#: every line of a log at this level
+LOUD = {"POSTROAD_LOG_LEVEL": "DEBUG"}
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +35,14 @@ def postroad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(200)
-def test_the_demo_succeeds_within_a_minute_and_leaves_only_log_files(postroad: Path, tmp_path: Path) -> None:
+def test_the_demo_succeeds_within_a_minute_and_leaves_only_logs_without_numbers_texts_and_keys(
+    postroad: Path, tmp_path: Path
+) -> None:
     began = time.monotonic()
 
+    ours = environment(**LOUD, POSTROAD_LOG_FORMAT="json")
     said = subprocess.run(
-        [postroad, "demo"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180, check=False
+        [postroad, "demo"], cwd=tmp_path, env=ours, capture_output=True, text=True, timeout=180, check=False
     )
 
     assert said.returncode == 0, said.stdout + said.stderr
@@ -47,11 +56,21 @@ def test_the_demo_succeeds_within_a_minute_and_leaves_only_log_files(postroad: P
     assert {each.relative_to(tmp_path).parts[0] for each in tmp_path.rglob("*")} == {".postroad"}
     assert {each.suffix for each in tmp_path.rglob("*") if each.is_file()} == {".log"}
     assert not processes_of(re.search(r"Flower: http://127.0.0.1:(\d+)", said.stdout)[1])  # type: ignore[index]
+    logs = {each.stem: each.read_text() for each in (tmp_path / ".postroad/logs/demo").iterdir()}
+    assert set(logs) == {"simulator", *read_procfile()}
+    for name, log in logs.items():
+        lines = [
+            json.loads(line) for line in log.splitlines() if "SMSC on" not in line and "listens on http" not in line
+        ]
+        assert {line["process"] for line in lines} == {name}
+        assert all({"time", "level", "pid", "logger", "message"} <= set(line) for line in lines)
+        assert secrets_in(log) == []
 
 
 @pytest.mark.timeout(400)
 def test_postroad_up_sends_a_message_recovers_from_a_kill_and_stops_on_sigint(postroad: Path, tmp_path: Path) -> None:
     ours = environment(**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), POSTROAD_HOME=str(tmp_path / "home"))
+    ours |= LOUD
 
     with up(postroad, tmp_path, ours) as (process, said):
         words = ("--to", "+2348031234567", "--text", "Your ride arrives at 9.", "--wait", "--json")
@@ -74,6 +93,7 @@ def test_postroad_up_sends_a_message_recovers_from_a_kill_and_stops_on_sigint(po
         assert process.wait(60) == 0
 
     assert "postroad  | stopping" in said()
+    assert_logged_alike(said(), tmp_path / "home")
     assert not processes_of(ours["POSTROAD_HOME"])
     assert type_in(postroad, "status", ours=ours).returncode == 2
 
@@ -136,16 +156,51 @@ def assert_flower_wants_a_password(ours: dict[str, str]) -> None:
     refused.value.close()
 
 
+def secrets_in(log: str) -> list[str]:
+    """Return what is in a log and must not be: numbers and texts of the demo, API keys, passwords in URLs."""
+    with demo_campaign.FILE.open() as file:
+        rows = list(csv.DictReader(file))
+    numbers = [demo_sandbox.GOOD_NUMBER, demo_sandbox.REFUSED_NUMBER, scenario.STOPPING, *(row["to"] for row in rows)]
+    texts = [scenario.LONG, "Your ride arrives", "Your table is ready", *(row["news"] for row in rows)]
+    texts = [each for each in [*texts, *(re.sub(r"\D", "", number) for number in numbers)] if len(each) > 10]
+    return [text for text in texts if text in log] + re.findall(r"\d{13}|\b(?:rb|pr)_(?:live|test)_|:[^*/@\s]+@\d", log)
+
+
+def assert_logged_alike(said: str, home: Path) -> None:
+    """Assert that each process logs in the same form, and no secret of the installation."""
+    lines = re.findall(r"^(\w+) +\| (.*)$", said, re.MULTILINE)
+    ours = {"simulator", *read_procfile()}
+    assert {name for name, _ in lines} == {"postroad", *ours}
+    for name in ours:
+        own = "".join(f"{line}\n" for each, line in lines if each == name)
+        own = re.sub(r"^.* (?:SMSC on|listens on http).*\n", "", own, flags=re.MULTILINE)
+        own = re.sub(r"^Traceback .*?(?=^\S+Z |\Z)", "", own, flags=re.MULTILINE | re.DOTALL)
+        assert re.fullmatch(rf"(\S+Z [A-Z]+ {name}\[\d+\] [\w.]+: .*\n)+", own), own
+    log = "\n".join(line for _, line in lines)
+    assert secrets_in(log) == []
+    kept = [
+        str(value) for name in ("kept.json", demo_keys.FILE) for value in flat(json.loads((home / name).read_text()))
+    ]
+    assert len(kept) > 8
+    assert [value for value in kept if len(value) > 8 and value in log] == []
+
+
+def flat(content: Any) -> Iterator[Any]:
+    for each in content.values() if isinstance(content, dict) else [content]:
+        yield from flat(each) if isinstance(each, dict) else [each]
+
+
 def processes_of(mark: str) -> list[str]:
     """Return the processes that have the mark in their command line or their environment's POSTROAD_ names."""
     found = []
     for process in psutil.process_iter():
         try:
-            reported = [*process.cmdline(), *(v for k, v in process.environ().items() if k.startswith("POSTROAD_"))]
+            command = process.cmdline()
+            reported = [*command, *(v for k, v in process.environ().items() if k.startswith("POSTROAD_"))]
         except psutil.Error:
             continue
         if process.pid != os.getpid() and any(mark in each for each in reported):
-            found.append(" ".join(process.cmdline()))
+            found.append(" ".join(command))
     return found
 
 

@@ -63,7 +63,7 @@ class Site:
     def start(self, name: str, *arguments: str, ready: str, **environment: str) -> Path:
         """Start `celery -A workers.app …`; return its log once it contains `ready`."""
         log = self.folder / f"{name}.log"
-        argv = ["celery", "-A", "workers.app", *arguments]
+        argv = ["celery", "-q", "-A", "workers.app", *arguments]
         log.write_bytes(b"")
         process = forked().start(argv, log=log, environment=self.environment | environment)
         self._processes.append(process)
@@ -84,9 +84,7 @@ class Site:
     def start_worker(self, *arguments: str, queues: str = _ALL_QUEUES, **environment: str) -> Path:
         """Start a worker as in the Procfile, with few processes; return its log."""
         options = ["-Q", queues, "--concurrency", "1", "-E", "--without-gossip", "--without-mingle"]
-        return self.start(
-            "worker", "worker", *options, "--loglevel", "INFO", *arguments, ready=" ready.", **environment
-        )
+        return self.start("worker", "worker", *options, *arguments, ready=" ready.", **environment)
 
     def run_python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program in this environment; return the completed process."""

@@ -154,7 +154,7 @@ def test_flower_starts_only_with_a_password() -> None:
 
     assert without.returncode != 0
     assert "user:password" in without.stderr
-    assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only\n"
+    assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only --logging=none\n"
 
 
 def test_the_example_env_file_names_every_setting_of_the_compose_file_and_no_secret() -> None:

@@ -70,6 +70,8 @@ class Seen:
     #: whether orders were caught at work and in wait
     active: int = 0
     reserved: int = 0
+    #: the worker's log
+    lines: list[dict[str, Any]] = field(default_factory=list)
     request: UUID | None = None
     refused: int = 200
     #: what Flower says to who would start a task there
@@ -81,7 +83,7 @@ def seen(site: Site, eventually: Eventually) -> Seen:
     """Let orders go through while everybody looks on."""
     found = Seen()
     flower = Flower(site)
-    log = site.start_worker("--prefetch-multiplier", "8")
+    log = site.start_worker("--prefetch-multiplier", "8", POSTROAD_LOG_LEVEL="DEBUG", POSTROAD_LOG_FORMAT="json")
     flower.start()
     foreign = Celery("foreign", broker=site.broker_url, set_as_current=False)
     foreign.conf.broker_transport_options = {"global_keyprefix": "postroad:"}
@@ -117,6 +119,7 @@ def seen(site: Site, eventually: Eventually) -> Seen:
     found.applied, _ = flower.ask("/api/task/async-apply/sms.ingest", USER, json.dumps({"args": [ORDER]}))
     found.texts["worker's log"] = log.read_text()
     found.texts["Flower's log"] = flower.log.read_text()
+    found.lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert site.alive
     return found
 
@@ -217,6 +220,15 @@ def test_the_searched_events_pages_and_logs_do_show_the_tasks(seen: Seen) -> Non
     assert seen.texts["worker's log"].count("was rejected") >= 10
     assert seen.texts["worker's log"].count("raised unexpected") >= 1
     assert any("datatable" in place and "sms.ingest" in text for place, text in seen.texts.items())
+
+
+def test_the_line_of_a_task_that_failed_has_its_name_its_id_and_its_batch_as_fields(seen: Seen, site: Site) -> None:
+    [line] = [line for line in seen.lines if "raised unexpected" in line["message"]]
+
+    assert (line["level"], line["process"], line["task"]) == ("ERROR", "celery", "sms.bill")
+    assert seen.tasks[line["task_id"]]["state"] == "FAILURE"
+    assert site.world.rows("SELECT phone FROM messages WHERE batch_id = %(id)s", id=line["batch"])
+    assert "Traceback" in line["traceback"]
 
 
 def test_flower_shows_task_names_and_ids(seen: Seen) -> None:

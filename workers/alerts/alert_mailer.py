@@ -53,7 +53,8 @@ class AlertMailer:
                 return False
             fault = smtp_client.send(server, self._email(alert))
             if fault:
-                log.warning("the alert about campaign %s could not be sent: %s", alert.campaign.id, fault)
+                words = "the alert about campaign %(campaign)s could not be sent: %(fault)s"
+                log.warning(words, {"campaign": alert.campaign.id, "fault": fault})
             record_alert(self._rt, alert, is_sent=fault is None)
         except DatabaseFault as fault:
             log.warning("alerts cannot reach the database: %s", fault)

@@ -47,13 +47,15 @@ class ApiDispatcher:
             raise
         except DatabaseFault as error:
             submission.note(error)
-            log.warning("%s: the call %s went unanswered: %s", self.dialect.name, call.id, error)
+            words = "%(dialect)s: the call %(call)s went unanswered: %(fault)s"
+            log.warning(words, {"dialect": self.dialect.name, "call": call.id, "fault": error})
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Overloaded:
             return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Exception as error:
-            words = "%s: the call %s failed: %s"
-            log.error(words, self.dialect.name, call.id, type(error).__name__, exc_info=frames(error))
+            words = "%(dialect)s: the call %(call)s failed: %(fault)s"
+            said = {"dialect": self.dialect.name, "call": call.id, "fault": type(error).__name__}
+            log.error(words, said, exc_info=frames(error))
             return self.refuse(call, Code.INTERNAL, "the fault is ours")
 
     def refuse(self, call: ApiRequest, code: Code, message: str, wait: float = 0.0) -> ApiResponse:

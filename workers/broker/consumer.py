@@ -61,7 +61,8 @@ class GuardedConsumer(Consumer):
                 self._dead_letter(message, fault)
             except Expired as expired:
                 if _queue(message) != CLOCK:  # beat sends the next one anyway
-                    log.warning("a message in %s has expired and is dropped, id %s", _queue(message), expired)
+                    words = "a message in %(queue)s has expired and is dropped, id %(task_id)s"
+                    log.warning(words, {"queue": _queue(message), "task_id": str(expired)})
                 message.ack_log_error(log, self.connection_errors)
             except lost:
                 raise

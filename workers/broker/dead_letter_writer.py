@@ -48,7 +48,8 @@ class DeadLetterWriter:
 
     def put(self, queue: str, fault: Malformed, payload: bytes) -> None:
         """Log that a message is rejected and why, and queue it to be written. Does not block, raises nothing."""
-        log.error("a message in %s was rejected: %s%s", queue, fault, f", id {fault.task_id}" if fault.task_id else "")
+        words = "a message in %(queue)s was rejected: %(fault)s" + (", id %(task_id)s" if fault.task_id else "")
+        log.error(words, {"queue": queue, "fault": fault, "task_id": fault.task_id})
         letter = DeadLetter(
             DeadLetterSource.BROKER, queue, str(fault.reason), bytes(payload[:LARGEST]), length=len(payload)
         )
@@ -59,7 +60,8 @@ class DeadLetterWriter:
             if fits:
                 self._waiting.append((time.monotonic() + DEADLINE, letter))
         if not fits:
-            log.error("a rejected message in %s was not kept: %d already wait to be written", queue, HELD)
+            words = "a rejected message in %(queue)s was not kept: %(waiting)d already wait to be written"
+            log.error(words, {"queue": queue, "waiting": HELD})
         self._flush()
 
     def _flush(self) -> None:

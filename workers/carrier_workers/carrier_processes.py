@@ -57,7 +57,8 @@ class CarrierProcesses:
             elif child.popen.poll() is not None and time.monotonic() > child.started_at + child.pause:
                 settled = time.monotonic() - child.started_at > _SETTLED
                 pause = _FIRST_PAUSE if settled else min(2 * child.pause, _LONGEST_PAUSE)
-                log.warning("the process of carrier %s ended with code %s; restarting it", name, child.popen.returncode)
+                words = "the process of carrier %(carrier)s ended with code %(code)s; restarting it"
+                log.warning(words, {"carrier": name, "code": child.popen.returncode})
                 self._children[name] = self._start(name, placement, pause)
 
     def close(self) -> None:

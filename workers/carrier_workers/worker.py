@@ -14,7 +14,7 @@ from pipeline.runtime import Runtime
 from pipeline.stages.carrier_balance_poll import BalancePoller
 from pipeline.stages.carrier_placement import BindReporter, all_placements, keep_connected
 from schema.vocabulary import Placement
-from workers import logs
+from workers import celery_logs
 from workers.app import app, runtime
 from workers.carrier_workers import listener
 from workers.queues import QUEUES, own_queues
@@ -40,6 +40,7 @@ def run(name: str) -> None:
     rt.close()
     if placement is None or placement is Placement.SHARED:
         raise ConfigurationError(f"carrier {name}: no carrier of this name needs a process of its own")
+    celery_logs.set_up("carriers", carrier=name)
     queues = own_queues(name, placement)
     app.conf.task_queues = (*QUEUES, *queues)
     worker_ready.connect(lambda **_: Thread(target=_watch, args=(name,), daemon=True).start(), weak=False)
@@ -49,7 +50,6 @@ def run(name: str) -> None:
             "worker",
             *("--pool", "threads", "--concurrency", str(CONCURRENCY[placement]), "-n", f"{name}@%h"),
             *("-Q", ",".join(queue.name for queue in queues), "-E", "--without-gossip", "--without-mingle"),
-            *("--loglevel", logs.level()),
         ]
     )
 
@@ -65,9 +65,10 @@ def _watch(name: str) -> None:
             reporter.look(runtime(), carrier)
             poller.look(runtime())
         except (ConfigurationError, DatabaseFault) as error:
-            log.warning("carrier %s: %s", name, error)
+            log.warning("carrier %(carrier)s: %(fault)s", {"carrier": name, "fault": error})
         except Exception as error:  # noqa: BLE001 - this thread must go on
-            log.error("carrier %s: keeping it connected failed with %s", name, type(error).__name__)
+            words = "carrier %(carrier)s: keeping it connected failed with %(fault)s"
+            log.error(words, {"carrier": name, "fault": type(error).__name__})
         time.sleep(_LOOK)
 
 

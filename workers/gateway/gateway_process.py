@@ -197,6 +197,7 @@ async def _serve(settings: Settings, others: int) -> None:
     shared = settings.gateway_processes > 1
     site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None)
     await site.start()
+    log.info("listens on %s port %d", settings.gateway_host or "all addresses", settings.gateway_port)
     children = [await _other(settings) for _ in range(others)]
     try:
         await _first(stop.wait(), *(child.wait() for child in children))

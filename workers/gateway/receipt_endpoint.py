@@ -166,14 +166,17 @@ class ReceiptEndpoint:
         if now - self._dead_logged_at.get(carrier, float("-inf")) > _LOG_INTERVAL:
             self._dead_logged_at[carrier] = now
             found = ", ".join(f"{count} {reason}" for reason, count in sorted(self._unlogged.pop(carrier).items()))
-            log.warning("receipts dead-lettered: carrier %s: %s; see `postroad carrier dead list`", carrier, found)
+            words = "receipts dead-lettered: carrier %(carrier)s: %(found)s; see `postroad carrier dead list`"
+            log.warning(words, {"carrier": carrier, "found": found})
 
     def _log(self, carrier: str, reason: str, outcome: str = "not authenticated") -> None:
         """Log failed posts, at most once per carrier and interval, and never of unknown carriers."""
         now = time.monotonic()
         if carrier in self._senders and now - self._logged_at.get(carrier, float("-inf")) > _LOG_INTERVAL:
             self._logged_at[carrier] = now
-            log.warning("receipts %s: %s", outcome, reason)
+            why = reason.removeprefix(f"carrier {carrier}: ")
+            words = "receipts %(outcome)s: carrier %(carrier)s: %(reason)s"
+            log.warning(words, {"carrier": carrier, "outcome": outcome, "reason": why})
 
     async def _known(self) -> dict[str, CarrierRow]:
         if time.monotonic() - self._read_at > _FRESH:

@@ -1,7 +1,6 @@
 """The environment variables that give a child process the settings of its parent."""
 
 from pipeline.settings import Settings
-from workers import logs
 
 #: settings that a child process gets, beside those below
 _SETTINGS = (
@@ -25,6 +24,4 @@ def child_environment(settings: Settings) -> dict[str, str]:
         "POSTROAD_SECRET_KEY": settings.secret_key.get_secret_value(),
         "POSTROAD_SECRET_KEY_OLD": settings.secret_key_old.get_secret_value(),
         "POSTROAD_HOME": str(settings.home.resolve()),
-        # beat logs several lines a second at INFO
-        logs.LEVEL: logs.level("WARNING"),
     }

@@ -159,7 +159,8 @@ class Notifier:
         for outcome in batch:
             self._windows.end(outcome.job.concurrency_key)
         for endpoint in suspended or ():
-            log.warning("webhook endpoint %s is suspended: it keeps failing, or answered 410", endpoint)
+            words = "webhook endpoint %(endpoint)s is suspended: it keeps failing, or answered 410"
+            log.warning(words, {"endpoint": endpoint})
         self._look_again.set()
 
     async def _wind_up(self) -> None:

@@ -187,7 +187,7 @@ class BindPool:
     def remark(self, remark: Diagnostic) -> None:
         """Count a diagnostic; the first of each kind is logged."""
         if not self.remarks[remark]:
-            log.warning("carrier %s: %s", self.carrier, REMARKS[remark])
+            log.warning("carrier %(carrier)s: %(remark)s", {"carrier": self.carrier, "remark": REMARKS[remark]})
         self.remarks[remark] += 1
 
     def released(self) -> None:
@@ -211,7 +211,8 @@ class BindPool:
                 failures = max(failures + 1, 2)
                 self.fault = opened
             if not self._closing:
-                log.warning("carrier %s: a bind is down: %s", self.carrier, self.fault.code)
+                said = {"carrier": self.carrier, "fault": self.fault.code}
+                log.warning("carrier %(carrier)s: a bind is down: %(fault)s", said)
             # a bind that was stable is retried at once, but only once
             if failures > 1 and not self._closing:
                 keeper.state = KeptBindState.RESTING
@@ -221,7 +222,7 @@ class BindPool:
     async def _use(self, keeper: KeptBind, session: Session, command: CommandId) -> str:
         """Submit requests through a bind until it ends; return why it did."""
         keeper.session, keeper.state = session, KeptBindState.BOUND
-        log.info("carrier %s: a bind is up", self.carrier)
+        log.info("carrier %(carrier)s: a bind is up", {"carrier": self.carrier})
         if keeper.command is not command:
             self._task(session.unbind())
         self._serve()
@@ -234,7 +235,8 @@ class BindPool:
         try:
             return await self._bind(command)
         except Exception as error:  # noqa: BLE001 - otherwise the bind would never be retried
-            log.error("carrier %s: a bind could not be opened: %s", self.carrier, type(error).__name__)
+            words = "carrier %(carrier)s: a bind could not be opened: %(fault)s"
+            log.error(words, {"carrier": self.carrier, "fault": type(error).__name__})
             return SubmitFault("adapter_fault", written=False)
 
     async def _bind(self, command: CommandId) -> Session | SubmitFault:

@@ -133,7 +133,8 @@ class DeliverSmHandler:
                 events.dead.append(self._dead(frame, unreadable.reason))
                 is_read[place] = False
             except Exception as error:  # noqa: BLE001 - one frame must not prevent the others from being stored
-                log.error("carrier %s: parsing a deliver_sm failed with %s", self._carrier, type(error).__name__)
+                words = "carrier %(carrier)s: parsing a deliver_sm failed with %(fault)s"
+                log.error(words, {"carrier": self._carrier, "fault": type(error).__name__})
                 events.dead.append(self._dead(frame, "adapter_fault"))
                 is_read[place] = False
             else:
@@ -144,7 +145,8 @@ class DeliverSmHandler:
                 events.inbound.extend(named)
                 events.suspects.extend(piece.suspects)
         if events.dead:
-            log.warning("carrier %s: %d unreadable PDUs became dead letters", self._carrier, len(events.dead))
+            said = {"carrier": self._carrier, "count": len(events.dead)}
+            log.warning("carrier %(carrier)s: %(count)d unreadable PDUs became dead letters", said)
         return events, is_read
 
     def _dead(self, frame: Frame, reason: str) -> DeadLetter:
@@ -158,8 +160,8 @@ class DeliverSmHandler:
             return
         if error := done.exception():
             # the error's text may contain message content
-            words = "carrier %s: a deliver_sm could not be stored (%s); the SMSC will repeat it"
-            log.warning(words, self._carrier, type(error).__name__)
+            words = "carrier %(carrier)s: a deliver_sm could not be stored (%(fault)s); the SMSC will repeat it"
+            log.warning(words, {"carrier": self._carrier, "fault": type(error).__name__})
             self._late = late + self._late
         else:
             for (session, _, _), is_read in zip(batch, done.result(), strict=True):

@@ -289,7 +289,7 @@ class Session(asyncio.Protocol):
             self._answered_late(ref, frame)
         elif command not in (CommandId.ENQUIRE_LINK_RESP, CommandId.UNBIND_RESP):
             self.strays += 1
-            log.debug("a response without a request", extra={"command": name(command)})
+            log.debug("a response without a request: %(command)s", {"command": name(command)})
 
     def _answered_late(self, ref: UUID, frame: Frame) -> None:
         """Hand over the response to a submit_sm that was given up as unknown."""

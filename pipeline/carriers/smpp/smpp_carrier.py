@@ -201,7 +201,7 @@ class SmppCarrier:
                 self._loop.call_soon_threadsafe(self._binds.remark, remark)
 
     def _note_late(self, ref: UUID, result: str | int) -> None:
-        log.info("carrier %s: a response came after its deadline", self.name)
+        log.info("carrier %(carrier)s: a response came after its deadline", {"carrier": self.name})
         self._late[ref] = result
         if self._binds:
             self._binds.note(self._judge(ref, [result]))

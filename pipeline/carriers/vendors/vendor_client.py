@@ -211,7 +211,8 @@ class VendorCarrier:
         try:
             return judge(ref, answer)
         except Exception as error:  # noqa: BLE001 - the other messages' responses must still be recorded
-            log.error("carrier %s: a response could not be interpreted: %s", self.name, type(error).__name__)
+            words = "carrier %(carrier)s: a response could not be interpreted: %(fault)s"
+            log.error(words, {"carrier": self.name, "fault": type(error).__name__})
             return unknown(ref, "unreadable")
 
 

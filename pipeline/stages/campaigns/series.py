@@ -46,7 +46,8 @@ def _try_to_follow(rt: Runtime, series: UUID) -> bool:
     except DatabaseFault:
         raise
     except Exception as error:  # noqa: BLE001 - one series must hinder neither others nor campaigns that run
-        log.error("series of campaign %s: the next campaign cannot be created: %s", series, type(error).__name__)
+        words = "series of campaign %(campaign)s: the next campaign cannot be created: %(fault)s"
+        log.error(words, {"campaign": series, "fault": type(error).__name__})
         return False
 
 
@@ -64,7 +65,8 @@ def _follow(rt: Runtime, series: UUID) -> bool:
         repetition = repetition_of(first)
         found = repetition.next_due(latest.occurs_on, _lateness(first), now)
         if found is None or found.at > ahead:
-            log.warning("series of campaign %s: times before %s were missed", first.id, found.at if found else now)
+            said = {"campaign": first.id, "next": found.at if found else now}
+            log.warning("series of campaign %(campaign)s: times before %(next)s were missed", said)
             campaign_series.set_next(conn, series, found.at if found else None)
             return False
         try:

@@ -340,9 +340,10 @@ def _send(carrier: Carrier | None, parcels: Sequence[Parcel], notes: SubmitNotes
         answers = _send_with_notes(carrier, parcels, notes)
         if [each.ref for each in answers] == [each.ref for each in parcels]:
             return answers
-        log.error("carrier %s: its answers are not those of its parcels", carrier.name)
+        log.error("carrier %(carrier)s: its answers are not those of its parcels", {"carrier": carrier.name})
     except Exception as error:  # noqa: BLE001 - after a fault of the adapter the carrier may still have messages
-        log.error("carrier %s: its adapter failed with %s", carrier.name, type(error).__name__)
+        words = "carrier %(carrier)s: its adapter failed with %(fault)s"
+        log.error(words, {"carrier": carrier.name, "fault": type(error).__name__})
     return [Attempt(each.ref, Outcome.UNKNOWN, code="adapter_fault") for each in parcels]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from workers import logs
 from workers.lab.bench.full_run import run
 from workers.lab.bench.plan import PARTS, BenchPlan
 
@@ -99,6 +100,7 @@ def bench(bare: bool, **sizes: Any) -> None:
     plan = BenchPlan(**sizes)
     if plan.carrier != "smpp" and (plan.smsc or plan.receipts):
         raise click.UsageError("--smpp and --receipts go with --carrier smpp")
+    logs.set_up("bench", "WARNING")
     result = run(plan, (lambda _: None) if bare else (lambda part: click.echo(f"measuring: {part} …", err=True)))
     click.echo(json.dumps(result, indent=2))
     if not bare:

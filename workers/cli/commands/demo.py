@@ -27,6 +27,7 @@ from workers.lab.embedded import development
 from workers.lab.embedded.data_folder import make_folder
 from workers.lab.supervisor import local_processes
 from workers.lab.supervisor.supervise import supervise
+from workers.logs import set_up as log_set_up
 
 #: segments of quota, so that quota and money are both used
 QUOTA = 300
@@ -48,6 +49,7 @@ def demo(keep: bool) -> int:
     It uses free ports and a temporary folder, so it affects nothing else on this machine; only the processes' logs
     stay, in POSTROAD_HOME/logs/demo. Exit codes: 0 all checks passed; 1 some failed.
     """
+    log_set_up("demo", "WARNING")
     given = settings()
     logs = make_folder(given.home.resolve(), None, 0o755) / "logs" / "demo"
     for log in logs.glob("*.log"):

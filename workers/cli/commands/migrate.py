@@ -5,6 +5,7 @@ import click
 from pipeline.dialects import registry
 from pipeline.stages.admin.migrations import is_current
 from pipeline.stages.admin.migrations import migrate as migrate_database
+from workers import logs
 from workers.cli.terminal.opened import opened
 
 
@@ -12,6 +13,7 @@ from workers.cli.terminal.opened import opened
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 unless it is up to date.")
 def migrate(check: bool) -> int:
     """Migrate the database to this version's schema. Safe to run twice and concurrently."""
+    logs.set_up("migrate", "WARNING")
     with opened() as rt:
         if check:
             current = is_current(rt)

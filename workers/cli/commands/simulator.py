@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from workers import logs
 from workers.lab.simulator import simulator_server
 
 _EPILOG = """
@@ -68,6 +69,7 @@ def simulator(
     Without --carrier and --config there are `alpha`, which refuses a tenth of its messages, and `beta`, which closes
     the connection on one in a hundred. No message reaches a phone.
     """
+    logs.set_up("simulator", "WARNING")
     simulator_server.main(
         carriers,
         config=config,

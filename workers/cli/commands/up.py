@@ -20,7 +20,7 @@ from workers.lab.embedded import development
 from workers.lab.embedded.data_folder import make_folder
 from workers.lab.supervisor import local_processes
 from workers.lab.supervisor.supervise import supervise
-from workers.logs import level as log_level
+from workers.logs import set_up as log_set_up
 from workers.running_servers import running
 
 #: Flower's user by default
@@ -48,7 +48,7 @@ def up(logs: bool) -> int:
     Exit codes: 0 stopped when told to; 1 a process could not be kept alive; 2 a port is in use or a setting is invalid.
     """
     given = settings()
-    log_level()
+    log_set_up("up", "WARNING")
     make_folder(given.home.resolve(), None, 0o755)
     _require_alone(given)
     local_processes.check_ports(given)

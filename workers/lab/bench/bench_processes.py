@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PostroadError
+from workers import logs
 from workers.lab.bench.setup import BULK, BenchSetup
 from workers.lab.supervisor.local_processes import connected, own_carriers
 from workers.processes.child_environment import child_environment
@@ -43,7 +44,13 @@ class BenchProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=IMPORTED_FROM,
-                env={**os.environ, "PATH": path_with_ours(), "PYTHONPATH": str(IMPORTED_FROM), **env},
+                env={
+                    **os.environ,
+                    "PATH": path_with_ours(),
+                    "PYTHONPATH": str(IMPORTED_FROM),
+                    logs.LEVEL: logs.level("WARNING"),
+                    **env,
+                },
             )
         self.pid = self._popen.pid
 

@@ -14,6 +14,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.carrier_placement import all_placements
 from schema.vocabulary import Placement
+from workers import logs
 from workers.lab.supervisor.supervise import ChildProcess, StopTimeouts
 from workers.processes.child_environment import child_environment
 from workers.processes.free_port import require_free
@@ -46,7 +47,7 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
 
     The settings hold both URLs. The simulator plays the file of scripts, and writes its log to `log`.
     """
-    variables = child_environment(settings)
+    variables = child_environment(settings) | {logs.LEVEL: logs.level("WARNING")}
     ready = {
         "gateway": _listens(settings.gateway_port, settings.gateway_host),
         "console": _listens(settings.console_port, settings.console_host),
