@@ -127,6 +127,10 @@ def _run(argv: list[str]) -> None:
         case ["nice", "-n", by, *rest]:
             os.nice(int(by))
             _run(rest)
+        case ["env", assigned, *rest] if "=" in assigned:
+            name, _, value = assigned.partition("=")
+            os.environ[name] = value
+            _run(rest)
         case ["celery", *_]:
             _run_module("celery", argv)
         case ["postroad", "carriers", name]:  # what the command executes

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any
 
 from celery import Celery
+from celery._state import get_current_task
 from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
@@ -71,14 +72,27 @@ _runtimes: dict[int, Runtime] = {}
 #: guards the first call, which several threads may make at once
 _making = Lock()
 
-#: a byte that a worker shares with its forked children: not 0 once the worker was told to stop
-_stopping = mmap.mmap(-1, 1)
+#: two bytes that a worker shares with its forked children: whether the worker was told to stop, and how often a task
+#: has looked, which it does between two portions of its work (as far as a byte counts)
+_shared = mmap.mmap(-1, 2)
+_STOPPING, _LOOKED = 0, 1
 
 
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     """Tell the children, which look between two portions: the signal reaches the worker only."""
-    _stopping[0] = 1
+    _shared[_STOPPING] = 1
+
+
+def _is_stopping() -> bool:
+    if get_current_task() is not None:
+        _shared[_LOOKED] = (_shared[_LOOKED] + 1) % 256
+    return bool(_shared[_STOPPING])
+
+
+def progress() -> int:
+    """Return a number that changes while tasks of this worker make progress."""
+    return _shared[_LOOKED]
 
 
 def runtime() -> Runtime:
@@ -89,7 +103,7 @@ def runtime() -> Runtime:
             found = _runtimes.get(os.getpid())
             if found is None:
                 _runtimes.clear()
-                found = Runtime(with_local_servers(), is_stopping=lambda: _stopping[0] != 0, keeps_journal=True)
+                found = Runtime(with_local_servers(), is_stopping=_is_stopping, keeps_journal=True)
                 _runtimes[os.getpid()] = found
     return found
 

@@ -5,12 +5,24 @@ from typing import Any
 
 from celery.beat import Scheduler
 
+from pipeline.settings import settings
+from workers.processes.heartbeat_file import Heartbeat
+
 #: time after start within which every entry has run once: the hourly work is done even if beat restarts often
 _SOON = timedelta(minutes=1)
 
 
 class StatelessScheduler(Scheduler):
     """A schedule in memory: no file of last runs is needed, because each tick is safe to run twice."""
+
+    _heartbeat: Heartbeat | None = None
+
+    def apply_async(self, *args: Any, **more: Any) -> Any:
+        """Publish a task; the heartbeat says so. An unreachable broker raises, or blocks."""
+        published = super().apply_async(*args, **more)
+        self._heartbeat = self._heartbeat or Heartbeat(settings().home, "beat")
+        self._heartbeat.beat()
+        return published
 
     def setup_schedule(self) -> None:
         """Set up the schedule so that every entry first runs soon."""

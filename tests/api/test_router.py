@@ -147,10 +147,11 @@ def test_expect_100_continue_with_a_too_large_body_is_refused_at_once(running_ga
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "TRACE"])
-def test_the_health_check_answers_other_methods_than_get_and_head_with_405(
-    running_gateway: RunningGateway, method: str
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_a_health_check_answers_other_methods_than_get_and_head_with_405(
+    running_gateway: RunningGateway, path: str, method: str
 ) -> None:
-    refused = running_gateway.ask(method, "/healthz")
+    refused = running_gateway.ask(method, path)
 
     assert (refused.status, refused.headers["allow"]) == (405, "GET")
-    assert running_gateway.ask("HEAD", "/healthz").status == 200
+    assert running_gateway.ask("HEAD", path).status == 200

@@ -57,6 +57,7 @@ PATHS = {
     "/receipts/nobody": None,
     "/receipts/open": None,
     "/healthz": None,
+    "/livez": None,
     "/nowhere": None,
     "/": None,
 }

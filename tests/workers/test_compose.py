@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from workers.lab.supervisor.supervise import StopTimeouts
+from workers.processes.health_checks import ANSWER
 from workers.processes.procfile import read_procfile, shell
 from workers.queues import QUEUES
 
@@ -90,13 +91,12 @@ def test_stop_timeouts_grow_from_celery_soft_shutdown_to_process_to_container(
         assert grace < seconds(service["stop_grace_period"])
 
 
-def test_only_beat_carriers_migrate_and_notifier_have_no_healthcheck(services: dict[str, Any]) -> None:
-    assert {name for name, service in services.items() if "healthcheck" not in service} == {
-        "beat",
-        "carriers",
-        "migrate",
-        "notifier",
-    }
+def test_each_line_of_the_procfile_is_checked_by_postroad_health(services: dict[str, Any]) -> None:
+    for name, service in ours(services).items():
+        check = service["healthcheck"]
+        assert check["test"] == ["CMD", "postroad", "health", name]
+        assert ANSWER < seconds(check["timeout"]) < seconds(check["interval"])
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {"migrate"}
 
 
 def test_ports_are_published_on_the_loopback_address_only(services: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from pipeline.stages import dead_letters
 from schema.dead_letter import DeadLetter
 from workers.app import runtime
 from workers.broker.dead_letter_writer import keeper
+from workers.broker.pool_heartbeat import heartbeat
 from workers.broker.rejections import Expired, Malformed, Reason
 from workers.broker.task_message import read
 from workers.queues import CLOCK
@@ -44,6 +45,7 @@ class GuardedConsumer(Consumer):
     """A consumer that no message can stop."""
 
     controller: Any
+    hostname: str
     connection_errors: tuple[type[Exception], ...]
     channel_errors: tuple[type[Exception], ...]
 
@@ -52,6 +54,7 @@ class GuardedConsumer(Consumer):
         receive = super().create_task_handler(*args, **kwargs)
         lost = (*self.connection_errors, *self.channel_errors)
         keeper.start(self._write, self.timer.call_after)
+        heartbeat.start(self.hostname, self.timer, self._run)
 
         def on_message(message: Any) -> None:
             try:
@@ -94,11 +97,14 @@ class GuardedConsumer(Consumer):
             message.reject_log_error(log, self.connection_errors)
 
     def _write(self, letters: Sequence[DeadLetter], done: Callable[[bool], None]) -> None:
-        """Have a pool child write letters; a thread pool has no semaphore of free slots, so it is called directly."""
+        """Have a pool child write letters."""
+        self._run(partial(keep, list(letters)), done)
+
+    def _run(self, function: Callable[[], Any], done: Callable[[bool], None]) -> None:
+        """Run a function in a pool child; a thread pool has no semaphore of free slots, so it is called directly."""
         submit = partial(
             self.pool.apply_async,
-            keep,
-            (list(letters),),
+            function,
             callback=done,
             error_callback=lambda _: done(False),
         )

@@ -17,6 +17,7 @@ from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.carrier_placement import all_placements
 from schema.vocabulary import Placement
+from workers.processes.heartbeat_file import Heartbeat
 from workers.processes.parent_death_signal import with_parent_death_signal
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,11 @@ class CarrierProcesses:
         self._wanted = wanted
         self._command = command
         self._children: dict[str, _Child] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the carriers that have a process."""
+        return list(self._children)
 
     def look(self) -> None:
         """Start missing processes, stop those that are not wanted any more."""
@@ -91,12 +97,13 @@ def serve(given: Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    rt = Runtime(given)
+    rt, heartbeat = Runtime(given), Heartbeat(given.home, "carriers")
     processes = CarrierProcesses(lambda: _wanted(rt), command)
     try:
         while not received:
             try:
                 processes.look()
+                heartbeat.beat(children=[f"carriers/{name}" for name in processes.names])
             except DatabaseFault as fault:  # running processes go on
                 log.warning("the carriers cannot be read: %s", fault)
             time.sleep(_LOOK)

@@ -16,12 +16,16 @@ from pipeline.stages.carrier_placement import BindReporter, all_placements, keep
 from schema.vocabulary import Placement
 from workers import celery_logs
 from workers.app import app, runtime
+from workers.broker.pool_heartbeat import heartbeat
 from workers.carrier_workers import listener
 from workers.queues import QUEUES, own_queues
 from workers.server_urls import with_local_servers
 from workers.tasks import recover_killed
 
 log = logging.getLogger(__name__)
+
+#: the Procfile's line that starts these processes
+_LINE = "carriers"
 
 #: seconds between two reads of the carrier's row
 _LOOK = 2.0
@@ -40,7 +44,8 @@ def run(name: str) -> None:
     rt.close()
     if placement is None or placement is Placement.SHARED:
         raise ConfigurationError(f"carrier {name}: no carrier of this name needs a process of its own")
-    celery_logs.set_up("carriers", carrier=name)
+    celery_logs.set_up(_LINE, carrier=name)
+    heartbeat.name = f"{_LINE}/{name}"
     queues = own_queues(name, placement)
     app.conf.task_queues = (*QUEUES, *queues)
     worker_ready.connect(lambda **_: Thread(target=_watch, args=(name,), daemon=True).start(), weak=False)

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Explain the routing of a message, past or future."),
     "cancel": ("cancel", "Cancel scheduled messages."),
     "status": ("status", "Show the state of messages, carriers, queues and money."),
+    "health": ("health", "Tell whether a process of this host does its work."),
     "audit": ("audit", "Check that no message was lost, doubled or charged twice."),
     "audit-log": ("audit_log", "List changes of configuration and control: who, from where, what, before and after."),
     "account": ("admin.account", "Accounts: create, list, suspend, resume."),

@@ -3,7 +3,8 @@
 /<dialect>/…                             the vendors' APIs; with POSTROAD_GATEWAY_HOSTS also at the root of a host;
                                          each has its documentation at /openapi.json and /docs
 /receipts/{carrier}                      receipts and MO messages posted by carriers
-/healthz                                 200 while the database answers and takes sends and receipts
+/livez                                   200 while this process answers
+/readyz, /healthz                        200 while the database answers and takes sends and receipts
 
 It is aiohttp's low-level server without router and middlewares: see docs/decisions/0007-http-server.md.
 """
@@ -60,8 +61,11 @@ _REFUSALS: dict[Code, tuple[int, str, Mapping[str, str]]] = {
     Code.TARGET_TOO_LONG: (414, "the URL is too long", {}),
     Code.HEADERS_TOO_LARGE: (431, "the headers are too large", {}),
 }
+#: paths that say how the gateway is; /healthz is /readyz by its old name
+_LIVE = "livez"
+_HEALTH = (_LIVE, "readyz", "healthz")
 #: allowed methods outside the APIs
-_METHODS = {"receipts": "POST, GET", "healthz": "GET"}
+_METHODS = {"receipts": "POST, GET", **dict.fromkeys(_HEALTH, "GET")}
 
 
 @value_class
@@ -97,13 +101,18 @@ class Gateway:
             return await self._answer(target.entry, request, self._call(request, target, request.method))
         if target.first == "receipts":
             return await self._receipt_endpoint.post(request, target.rest, self._source(request))
-        if target.first == "healthz":
-            if request.method not in ("GET", "HEAD"):
-                return self._refuse(request, target, request.method, Code.METHOD_UNKNOWN)
-            if self._submission.is_failing:
-                return fault(503, "the database is too slow")
-            return await self._receipt_endpoint.health()
+        if target.first in _HEALTH:
+            return await self._health(request, target)
         return fault(404, "not found; the APIs are under " + ", ".join(f"/{name}" for name in self._apis))
+
+    async def _health(self, request: web.BaseRequest, target: _Target) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            return self._refuse(request, target, request.method, Code.METHOD_UNKNOWN)
+        if target.first == _LIVE:
+            return web.json_response({"ok": True})
+        if self._submission.is_failing:
+            return fault(503, "the database is too slow")
+        return await self._receipt_endpoint.health()
 
     def unreadable(self, request: web.BaseRequest, error: MalformedRequest) -> web.Response:
         """Answer invalid HTTP in the error format of the API that it was sent to, as far as that is known."""

@@ -20,9 +20,10 @@ from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
-from pipeline.stages.api.webhook_deliveries import CallOutcome, ClaimedDeliveries, DeliveryJob
+from pipeline.stages.api.webhook_deliveries import CallOutcome, DeliveryJob
 from workers import open_files
 from workers.alerts.alert_mailer import AlertMailer
+from workers.processes.heartbeat_file import Heartbeat
 from workers.webhooks.endpoint_window import EndpointWindows
 from workers.webhooks.formatters import compose, formatters
 from workers.webhooks.webhook_client import WebhookClient
@@ -47,10 +48,15 @@ class Notifier:
     """The webhook calls of one process."""
 
     def __init__(
-        self, rt: Runtime, client: WebhookClient, composing: Mapping[str, WebhookFormatter] | None = None
+        self,
+        rt: Runtime,
+        client: WebhookClient,
+        composing: Mapping[str, WebhookFormatter] | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take its client and formatters; nothing is opened before `run`."""
+        """Take its client and formatters; nothing is opened before `run`. `beat` is called after each claim."""
         self._rt = rt
+        self._beat = beat
         self._client = client
         self._formatters = formatters() if composing is None else composing
         self._windows = EndpointWindows(rt.settings.webhook_lane)
@@ -85,9 +91,10 @@ class Notifier:
             return False
         rooms = self._windows.rooms(time.monotonic())
         self._look_again.clear()
-        claimed = await self._insist(
-            lambda: webhook_deliveries.claim(self._rt, rooms, room), tries=1
-        ) or ClaimedDeliveries([], False)
+        claimed = await self._insist(lambda: webhook_deliveries.claim(self._rt, rooms, room), tries=1)
+        if claimed is None:
+            return False
+        self._beat()
         for job in claimed.jobs:
             self._windows.begin(job.concurrency_key)
             call = asyncio.create_task(self._run(job))
@@ -213,7 +220,7 @@ async def _serve(rt: Runtime, client: WebhookClient, mailer: AlertMailer) -> Non
     mailing = asyncio.create_task(mailer.run(stop))
     try:
         async with client:
-            await Notifier(rt, client).run(stop)
+            await Notifier(rt, client, beat=Heartbeat(rt.settings.home, "notifier").beat).run(stop)
     finally:
         stop.set()
         await asyncio.gather(mailing, return_exceptions=True)

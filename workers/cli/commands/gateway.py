@@ -13,7 +13,7 @@ def gateway(shares: bool) -> None:
     """Serve HTTP until told to stop: each vendor's API under its name.
 
     Carriers post their receipts to /receipts/NAME. Listens on POSTROAD_GATEWAY_HOST (127.0.0.1) and
-    POSTROAD_GATEWAY_PORT (8080); GET /healthz returns 200 while the database answers.
+    POSTROAD_GATEWAY_PORT (8080); GET /livez returns 200 while the process answers, GET /readyz while the database does.
     """
     logs.set_up("gateway")
     serve(with_local_servers(), shares=shares)
