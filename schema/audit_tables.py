@@ -1,4 +1,4 @@
-"""SQLAlchemy table of the audit log, which triggers write (migration 0017)."""
+"""SQLAlchemy tables of the audit log, which triggers write (migration 0017), and of the last audit's findings."""
 
 from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
@@ -33,4 +33,15 @@ audit_log = Table(
     Index(None, "at"),
     Index(None, "account_id", "at"),
     Index(None, "subject_table", "at"),
+)
+
+#: what `postroad audit` found last; each run replaces all rows
+audit_findings = Table(
+    "audit_findings",
+    metadata,
+    #: name of an invariant
+    Column("invariant", Text, primary_key=True),
+    #: how many rows violated it
+    Column("broken", BigInteger, nullable=False),
+    instant("checked_at", nullable=False),
 )

@@ -117,6 +117,7 @@ campaigns = Table(
         "id",
         postgresql_where=text("state IN ('checking', 'scheduled', 'running', 'paused')"),
     ),
+    Index("campaigns_open", "state", postgresql_where=text("state NOT IN ('finished', 'aborted', 'expired')")),
     Index(None, "account_id", "id"),
     Index("campaigns_repeating", "repeat_next_at", postgresql_where=text("repeat_next_at IS NOT NULL")),
     Index("campaigns_copied", "id", postgresql_where=text("copies_from IS NOT NULL AND ended_at IS NULL")),

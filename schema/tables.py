@@ -86,6 +86,8 @@ accounts = Table(
     Column("countries", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     #: campaigns that cost more minor units are approved by another actor than their creator; null: none need to be
     Column("four_eyes_above", BigInteger),
+    #: operators are alerted while balance and credit together are below so many minor units; null: never
+    Column("alert_below", BigInteger),
     _instant("created_at", nullable=False, server_default=_NOW),
     _one_of("state", AccountState),
 )

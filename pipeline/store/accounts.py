@@ -129,6 +129,14 @@ def set_four_eyes(conn: Connection, account: int, amount: int | None) -> None:
     conn.exec_driver_sql(_SET_FOUR_EYES, {"account": account, "amount": amount})
 
 
+_SET_ALERT = "UPDATE accounts SET alert_below = %(amount)s WHERE id = %(account)s"
+
+
+def set_alert_below(conn: Connection, account: int, amount: int | None) -> None:
+    """Set below how many minor units, credit included, operators are alerted about its wallet; None: never."""
+    conn.exec_driver_sql(_SET_ALERT, {"account": account, "amount": amount})
+
+
 _SENDER = """
 INSERT INTO sender_ids AS s (account_id, sender, state, reason, countries)
 VALUES (%(account)s, %(sender)s, %(state)s, %(reason)s, coalesce(%(countries)s::text[], '{}'))

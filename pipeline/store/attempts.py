@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 
 from pipeline.store.batch_claims import Lost
 from pipeline.store.bulk_copy import copy
+from pipeline.store.metric_counters import counting
 from schema.carriage import Attempt
 from schema.value_class import value_class
+from schema.vocabulary import Counter
 
 
 @value_class
@@ -76,7 +78,8 @@ def are_written(conn: Connection, trials: Sequence[Trial]) -> bool:
     return bool(conn.exec_driver_sql(_ARE_WRITTEN, params).scalar_one())
 
 
-_WRITE_UNKNOWN = """
+_WRITE_UNKNOWN = f"""
+WITH written AS (
 INSERT INTO provider_attempts (message_id, n, carrier, batch_id, fence, outcome, code, marked_at)
 SELECT m.id, l.n, l.carrier, l.batch_id, l.fence, 'unknown', 'worker_lost', l.marked_at
 FROM unnest(%(batches)b::uuid[], %(after)b::uuid[], %(upto)b::uuid[], %(n)b::int2[], %(carriers)b::text[],
@@ -88,7 +91,9 @@ CROSS JOIN LATERAL (
       AND (status IS NULL OR l.resent AND status = 'sent')
     ORDER BY id
 ) AS m
-RETURNING message_id
+RETURNING message_id, carrier, outcome, code
+), counted AS ({counting(Counter.ATTEMPTS, "carrier, outcome, code", "written")})
+SELECT message_id FROM written
 """
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pipeline.rules.lifecycle import REVOKE, Move, billed
+from pipeline.rules.lifecycle import ACCEPT, REVOKE, Move, billed
 from pipeline.store import messages
 from pipeline.store.bulk_copy import copy
 from pipeline.store.status_counts import RESENT, appending
@@ -85,6 +85,11 @@ def charge(conn: Connection, ids: Sequence[UUID], charges: Sequence[Charge], at:
     conn.exec_driver_sql(_CHARGE, params | {"ids": ids, "first": min(ids), "last": max(ids), "at": at})
 
 
+#: of accepted messages: since when they were queued
+_QUEUED_AT = "CASE WHEN %(is_accepted)s THEN coalesce(b.queued_at, %(at)s::timestamptz) END"
+_PLACED = appending(
+    "moved", before="CASE WHEN encoding IS NULL THEN '' ELSE 'queued' END", status="%(status)s", took=_QUEUED_AT
+)
 _MOVE = f"""
 WITH moved AS (
     UPDATE messages
@@ -96,7 +101,7 @@ WITH moved AS (
         money = CASE WHEN money = 'held' THEN %(money)s END
     WHERE id = ANY(%(ids)b) AND id BETWEEN %(first)s AND %(last)s AND status IS NULL
     RETURNING id, account_id, batch_id, country, encoding, segments, amount, quota, money
-), counted AS ({appending("moved", before="CASE WHEN encoding IS NULL THEN '' ELSE 'queued' END", status="%(status)s")})
+), counted AS ({_PLACED})
 SELECT account_id, batch_id, (array_agg(id))[1], sum(amount)::int8, sum(quota)::int8
 FROM moved WHERE money = %(money)s AND money <> 'held' GROUP BY account_id, batch_id
 """
@@ -118,6 +123,7 @@ def move(conn: Connection, ids: Sequence[UUID], by: Move, at: datetime, code: Co
             "money": money and str(money),
             "code": code and str(code),
             "at": at,
+            "is_accepted": by is ACCEPT,
         },
     )
     return [Moved(*row) for row in rows]
@@ -155,14 +161,24 @@ class Ended:
 
 #: what is earned by it, `move_money` has counted
 _UNPAID = "(SELECT account_id, batch_id, country, segments, 0 AS amount, NULL AS money FROM moved) AS ended"
+#: of delivered messages: when they were accepted, or scheduled for (a batch's first message has a UUIDv7), and sent
+_ACCEPTED_AT = """CASE WHEN m.status = 'delivered' THEN greatest(
+    to_timestamp(('x' || left(replace(b.first_id::text, '-', ''), 12))::bit(48)::int8 / 1000.0), b.send_at) END"""
+_COUNTED = appending(
+    "(SELECT account_id, batch_id, country, segments, 0 AS amount, NULL AS money, sent_at FROM moved) AS ended",
+    before="'sent'",
+    status="%(status)s",
+    took=_ACCEPTED_AT,
+    lag="CASE WHEN %(status)s = 'delivered' THEN sent_at END",
+)
 _END = f"""
 WITH moved AS (
     UPDATE messages AS m
     SET status = %(status)s, error_code = %(code)s, final_at = %(at)s,
         body = CASE WHEN {_HOLDS_A_CODE.format(message="m")} THEN {_REDACTED.format(message="m")} ELSE m.body END
     WHERE m.id = ANY(%(ids)b) AND m.status = 'sent'
-    RETURNING m.id, m.account_id, m.batch_id, m.country, m.segments
-), counted AS ({appending(_UNPAID, before="'sent'", status="%(status)s")})
+    RETURNING m.id, m.account_id, m.batch_id, m.country, m.segments, m.sent_at
+), counted AS ({_COUNTED})
 SELECT id, EXISTS (SELECT FROM accounts WHERE subscribes) AS listens FROM moved
 """
 

@@ -8,14 +8,18 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pipeline.rules.identity import ids
+from pipeline.store.metric_counters import counting
 from schema.carriage import Receipt
 from schema.value_class import value_class
-from schema.vocabulary import ReceiptState, ReceiptVerdict
+from schema.vocabulary import Counter, ReceiptState, ReceiptVerdict
 
 #: the id of a stored receipt; carrier and key of one that is not stored yet
 ReceiptKey = UUID | tuple[str, str]
 
-_KEEP = """
+#: each is counted once
+_COUNTED = counting(Counter.RECEIPTS, "carrier, verdict, coalesce(code, '')", "kept")
+_KEEP = f"""
+WITH kept AS (
 INSERT INTO receipts (id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, due_at, state, applied_at)
 SELECT id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, now() + wait * interval '1 second', state,
        CASE WHEN state <> 'waiting' THEN now() END
@@ -24,11 +28,14 @@ FROM unnest(%(ids)b::uuid[], %(carriers)b::text[], %(keys)b::text[], %(carrier_r
             %(waits)b::float8[], %(states)b::text[])
      AS r (id, carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, wait, state)
 ON CONFLICT (carrier, key) DO NOTHING
-RETURNING carrier, key, id
+RETURNING carrier, key, id, verdict, code
+), counted AS ({_COUNTED})
+SELECT carrier, key, id FROM kept
 """
 #: hours after which an equal key is a new receipt: carriers reuse ids, and some receipts contain no time
 ANEW_HOURS = 72
-_KEEP_ANEW = """
+_KEEP_ANEW = f"""
+WITH kept AS (
 UPDATE receipts AS o SET
     carrier_ref = r.carrier_ref, ref = r.ref, verdict = r.verdict, code = r.code, retryable = r.retryable, at = r.at,
     raw = r.raw, due_at = now() + wait * interval '1 second', state = r.state,
@@ -38,7 +45,9 @@ FROM unnest(%(carriers)b::text[], %(keys)b::text[], %(carrier_refs)b::text[], %(
             %(states)b::text[])
      AS r (carrier, key, carrier_ref, ref, verdict, code, retryable, at, raw, wait, state)
 WHERE o.carrier = r.carrier AND o.key = r.key AND o.received_at < now() - %(hours)s * interval '1 hour'
-RETURNING o.carrier, o.key, o.id
+RETURNING o.carrier, o.key, o.id, o.verdict, o.code
+), counted AS ({_COUNTED})
+SELECT carrier, key, id FROM kept
 """
 
 

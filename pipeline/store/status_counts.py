@@ -12,31 +12,54 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.store.metric_counters import BUCKET, BUCKET_NAME
 from schema.count_tables import DIMENSIONS, SUMS
 from schema.value_class import value_class
-from schema.vocabulary import Status
+from schema.vocabulary import Counter, Outcome, Status
 
 _COLUMNS = ", ".join(("minute", *DIMENSIONS, *SUMS))
 
 
-def appending(moved: str, *, before: str, status: str, counts: bool = True) -> str:
+def appending(
+    moved: str, *, before: str, status: str, counts: bool = True, took: str | None = None, lag: str | None = None
+) -> str:
     """Return the INSERT that counts the rows of a CTE of moved messages; the statement has the parameter `at`.
 
     The CTE has account_id, batch_id, country, segments, amount and money as they are after the move; `before` and
     `status` are SQL expressions over it. `counts`: whether the messages changed their status, not only their money.
+    `took`: since when that took them, an SQL expression over their batch `b`; `lag`: the same, over the CTE.
     """
     messages, segments = ("count(*)", "coalesce(sum(segments), 0)") if counts else ("0", "0")
+    columns, values, inner, keys, inner_keys = _COLUMNS, "", "", "2, 3, 4, 5, 6, 7, 8, 9", "1, 2, 3, 4, 5"
+    if took:
+        columns += ", took_bucket, took"
+        values += f", {BUCKET.format(seconds=_seconds(took))}, sum(m.messages * {_seconds(took)})"
+        keys += ", 13"
+    if lag:
+        columns += ", lag_bucket, lag"
+        values += ", m.lag_bucket, sum(m.lag)"
+        inner = f", {BUCKET.format(seconds=_seconds(lag))} AS lag_bucket, sum({_seconds(lag)}) AS lag"
+        keys += ", m.lag_bucket"
+        inner_keys += ", lag_bucket"
     return f"""
-    INSERT INTO status_changes ({_COLUMNS})
+    INSERT INTO status_changes ({columns})
     SELECT date_trunc('minute', %(at)s::timestamptz), m.account_id, b.campaign_id, m.country, b.carrier, b.class,
-           b.test, m.before, m.status, sum(m.messages), sum(m.segments), sum(m.revenue)
+           b.test, m.before, m.status, sum(m.messages), sum(m.segments), sum(m.revenue){values}
     FROM (
         SELECT account_id, batch_id, country, {before} AS before, {status} AS status, {messages} AS messages,
-               {segments} AS segments, coalesce(sum(amount) FILTER (WHERE money = 'captured'), 0) AS revenue
-        FROM {moved} GROUP BY 1, 2, 3, 4, 5
+               {segments} AS segments, coalesce(sum(amount) FILTER (WHERE money = 'captured'), 0) AS revenue{inner}
+        FROM {moved} GROUP BY {inner_keys}
     ) AS m JOIN batches AS b ON b.id = m.batch_id
-    GROUP BY 2, 3, 4, 5, 6, 7, 8, 9
+    GROUP BY {keys}
     """
+
+
+def _seconds(since: str) -> str:
+    """Return the SQL expression of the seconds from an instant until `at`; null where it is.
+
+    Clocks of two hosts may differ by a little: a sum of seconds never falls.
+    """
+    return f"abs(extract(epoch FROM %(at)s::timestamptz - {since}))::float8"
 
 
 #: the INSERT that counts the messages of the CTE `moved` that were sent by a carrier of the CTE `held`, and are to be
@@ -116,13 +139,30 @@ WITH taken AS MATERIALIZED (
     SELECT date_trunc('day', minute, 'UTC'), {_DIMENSIONS}, {_SUMMED} FROM taken
     GROUP BY 1, {_DIMENSIONS} ORDER BY 1, {_DIMENSIONS}
     ON CONFLICT (day, {_DIMENSIONS}) DO UPDATE SET {_ADDED}
+), totals AS (
+    INSERT INTO counter_totals AS t (counter, labels, events, total)
+    SELECT '{Counter.MESSAGES}' AS counter, ARRAY[country, carrier, class, before, status] AS labels,
+           sum(messages), sum(segments)
+    FROM taken WHERE NOT test AND messages > 0 GROUP BY 2
+    UNION ALL
+    SELECT '{Counter.ATTEMPTS}', ARRAY[carrier, '{Outcome.ACCEPTED}', ''], sum(messages), 0
+    FROM taken WHERE status = '{Status.SENT}' AND took_bucket IS NOT NULL GROUP BY 2
+    UNION ALL
+    SELECT CASE status WHEN '{Status.SENT}' THEN '{Counter.QUEUE_WAIT}' ELSE '{Counter.DELIVERY_TIME}' END,
+           ARRAY[class, {BUCKET_NAME.format(place="took_bucket")}], sum(messages), sum(took)
+    FROM taken WHERE NOT test AND took_bucket IS NOT NULL GROUP BY 1, 2
+    UNION ALL
+    SELECT '{Counter.RECEIPT_LAG}', ARRAY[carrier, {BUCKET_NAME.format(place="lag_bucket")}], sum(messages), sum(lag)
+    FROM taken WHERE NOT test AND lag_bucket IS NOT NULL GROUP BY 2
+    ORDER BY counter, labels
+    ON CONFLICT (counter, labels) DO UPDATE SET events = t.events + excluded.events, total = t.total + excluded.total
 )
 SELECT count(*) FROM taken
 """
 
 
 def fold(conn: Connection, limit: int) -> int:
-    """Add up to `limit` changes to the sums by minute and by day; return how many."""
+    """Add up to `limit` changes to the sums by minute and by day, and to the totals of metrics; return how many."""
     return int(conn.exec_driver_sql(_FOLD, {"limit": limit}).scalar_one())
 
 

@@ -389,7 +389,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "charge": (message_moves._CHARGE, charges),
     "move": (
         message_moves._MOVE,
-        lambda crowd: some(crowd, status="sent", money="captured", code=None, at=datetime.now(UTC)),
+        lambda crowd: some(crowd, status="sent", money="captured", code=None, at=datetime.now(UTC), is_accepted=True),
     ),
     "move money": (
         message_moves._MOVE_MONEY,

@@ -19,6 +19,13 @@ def set_credit_limit(rt: Runtime, name: str, limit: int) -> None:
             raise InvalidInput(f"the balance of {name!r} is below -{limit}: top it up first")
 
 
+def set_alert(rt: Runtime, name: str, amount: int | None) -> None:
+    """Set below how many minor units, credit included, metrics report an account's wallet as low; None: never."""
+    require(amount is None or 0 < amount <= MOST_MONEY, "an amount is a whole number of minor units above 0")
+    with rt.begin() as conn:
+        accounts.set_alert_below(conn, accounts.named(conn, name).id, amount)
+
+
 def top_up(rt: Runtime, name: str, amount: int, note: str) -> int:
     """Add minor units of its currency to an account's wallet; return its balance. InvalidInput or NotFound."""
     require(0 < amount <= MOST_MONEY, "an amount is a whole number of minor units above 0: 5000 for 50.00")

@@ -1,6 +1,7 @@
 """Portion result: the outcomes of a sent portion, and how one commit writes its attempts, statuses and money."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,15 +10,16 @@ from pipeline.rules.numbers import sandbox_numbers
 from pipeline.rules.routing.routes import TEST_CARRIER
 from pipeline.runtime import Connection, Runtime
 from pipeline.stages.deliver.portions import Portion
-from pipeline.store import attempts, message_parts, receipts
+from pipeline.store import attempts, message_parts, metric_counters, receipts
 from pipeline.store.attempts import Trial
 from pipeline.store.batch_claims import LeaseState
 from pipeline.store.message_parts import MultipartAttempt
+from pipeline.store.metric_counters import Increment
 from pipeline.store.receipts import ReceiptKey
 from pipeline.store.wallet_ledger import Moved
 from pipeline.transitions import attempt_results
 from schema.carriage import Attempt, Receipt
-from schema.vocabulary import Outcome, ReceiptVerdict
+from schema.vocabulary import Counter, Outcome, ReceiptVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,29 @@ def record(rt: Runtime, conn: Connection, entry: PortionResult, state: LeaseStat
         ],
     )
     resent = {claim.span.batch for claim, _ in entry.sent.members if claim.resend_reason}
+    _count(conn, ours, resent)
     subscribing = {claim.span.batch for claim, _ in entry.sent.members if claim.subscribes}
     released = attempt_results.apply(conn, entry.sent_at, ours, resent, subscribing)
     _play_test_messages(
         rt, conn, entry, {trial.attempt.ref for trial in ours if trial.attempt.outcome is Outcome.ACCEPTED}
     )
     return released
+
+
+def _count(conn: Connection, ours: Sequence[Trial], resent: Set[UUID]) -> None:
+    """Count attempts by outcome and code for metrics, but for those that are counted with the move to `sent`."""
+    tries = Tally(
+        (each.carrier, each.attempt.outcome, each.attempt.code)
+        for each in ours
+        if each.attempt.outcome is not Outcome.ACCEPTED or each.batch in resent
+    )
+    metric_counters.append(
+        conn,
+        [
+            Increment(Counter.ATTEMPTS, (carrier, str(outcome), code or ""), times)
+            for (carrier, outcome, code), times in tries.items()
+        ],
+    )
 
 
 def _play_test_messages(rt: Runtime, conn: Connection, entry: PortionResult, accepted: set[UUID]) -> None:

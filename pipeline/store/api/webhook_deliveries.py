@@ -11,7 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pipeline.store.metric_counters import counting
 from schema.value_class import value_class
+from schema.vocabulary import Counter
 
 Row = dict[str, Any]
 
@@ -162,6 +164,7 @@ class DeliveryResult:
 
 
 _RECORD = f"""
+WITH noted AS (
 UPDATE webhook_deliveries AS d
 SET state = CASE WHEN w.accepted THEN 'delivered' WHEN w.wait IS NULL THEN 'dead' ELSE 'waiting' END,
     due_at = CASE WHEN w.accepted OR w.wait IS NULL THEN due_at ELSE now() + w.wait * interval '1 second' END,
@@ -170,7 +173,9 @@ SET state = CASE WHEN w.accepted THEN 'delivered' WHEN w.wait IS NULL THEN 'dead
 FROM unnest(%(ids)b::uuid[], %(tries)b::int2[], %(answers)b::text[], %(accepted)b::bool[], %(waits)b::float8[])
      AS w (id, tries, answer, accepted, wait)
 WHERE d.id = w.id AND d.tries = w.tries AND d.{_OPEN}
-RETURNING d.concurrency_key, d.message_id, d.state <> 'waiting'
+RETURNING d.concurrency_key, d.message_id, d.state
+), counted AS ({counting(Counter.WEBHOOKS, "state", "(SELECT state FROM noted WHERE state <> 'waiting') AS ended")})
+SELECT concurrency_key, message_id, state <> 'waiting' FROM noted
 """
 #: a concurrent claim holds the row locks: this waits for it and then makes them due again
 _WAKE = f"""
@@ -216,7 +221,11 @@ def give_back(conn: Connection, calls: Sequence[tuple[UUID, int]]) -> None:
 
 
 _ABANDON = f"""
-UPDATE webhook_deliveries SET state = 'dead', answer = 'removed', done_at = now() WHERE id = ANY(%(ids)b) AND {_OPEN}
+WITH abandoned AS (
+    UPDATE webhook_deliveries SET state = 'dead', answer = 'removed', done_at = now()
+    WHERE id = ANY(%(ids)b) AND {_OPEN} RETURNING state
+)
+{counting(Counter.WEBHOOKS, "state", "abandoned")}
 """
 
 

@@ -20,7 +20,7 @@ from pipeline.stages.admin.carriers import set_carrier, set_carrier_state
 from pipeline.stages.admin.compliance import import_opt_outs, opt_in, opt_out
 from pipeline.stages.admin.networks import set_networks
 from pipeline.stages.admin.prices import set_price
-from pipeline.stages.admin.wallets import grant, set_credit_limit, top_up
+from pipeline.stages.admin.wallets import grant, set_alert, set_credit_limit, top_up
 from pipeline.stages.api import webhook_endpoints
 from pipeline.stages.cancel import cancel
 from pipeline.stages.hourly_maintenance import maintain
@@ -149,6 +149,9 @@ def test_a_change_is_entered_with_its_actor_and_only_what_changed(
             lambda rt: set_credit_limit(rt, "acme", 9),
             ("wallets", "1", "acme", {"credit_limit": 9}),
             id="credit limit",
+        ),
+        pytest.param(
+            lambda rt: set_alert(rt, "acme", 9), ("accounts", "acme", "acme", {"alert_below": 9}), id="wallet alert"
         ),
         pytest.param(
             lambda rt: set_networks(rt, {"234803": "621-30", "234805": "621-50"}),

@@ -17,9 +17,11 @@ def test_an_account_is_created_with_balance_quota_credit_and_senders(shell: Shel
     topped = shell("wallet", "topup", "acme", 1500, "--note", "by card")
     granted = shell("wallet", "quota", "acme", 20)
     credited = shell("wallet", "credit", "acme", 30)
+    alert = shell("wallet", "alert", "acme", 900)
     sender = shell("sender", "add", "acme", "12345", "--state", "pending")
 
-    assert [each.code for each in (made, topped, granted, credited, sender)] == [0] * 5
+    assert [each.code for each in (made, topped, granted, credited, alert, sender)] == [0] * 6
+    assert (alert.out, shell("wallet", "alert", "acme", 0).out) == ("reported below 900\n", "never reported\n")
     assert (topped.out, granted.out) == ("balance 2,000\n", "20 segments left\n")
     [account] = listed(shell, "account", "list")
     assert (account["balance"], account["quota_left"], account["credit_limit"]) == (2000, 20, 30)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from pipeline.stages.admin.wallets import grant, set_credit_limit, top_up
+from pipeline.stages.admin.wallets import grant, set_alert, set_credit_limit, top_up
 from workers.cli.terminal.opened import opened
 
 
@@ -44,3 +44,16 @@ def credit(account: str, limit: int) -> None:
     with opened() as rt:
         set_credit_limit(rt, account, limit)
     click.echo(f"credit limit {limit:,}")
+
+
+@wallet.command()
+@click.argument("account")
+@click.argument("amount", type=int)
+def alert(account: str, amount: int) -> None:
+    """Report the wallet of ACCOUNT as low in the metrics while less than AMOUNT minor units are left; 0: never.
+
+    Its credit counts as left.
+    """
+    with opened() as rt:
+        set_alert(rt, account, amount or None)
+    click.echo(f"reported below {amount:,}" if amount else "never reported")
