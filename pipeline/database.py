@@ -75,6 +75,8 @@ class Work(Enum):
     TASK = Deadlines(lock=10, statement=30)
     #: what must be known within a second or not at all: which campaigns are stopped
     WATCH = Deadlines(lock=1, statement=1)
+    #: metrics: the scraper waits ten seconds for all of them
+    METRICS = Deadlines(lock=1, statement=3, connect=2, pool=5, unacknowledged=5)
     #: commands in a terminal
     COMMAND = Deadlines(lock=10, statement=300)
     #: reads or rewrites whole tables: the audit, migrations, maintenance

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     #: where the console listens
     console_host: str = "127.0.0.1"
     console_port: int = Field(default=8081, ge=1, le=65535)
+    #: where `postroad metrics` listens; gateway processes serve theirs at the next ports. Port 0: they do not
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
     flower_port: int = Field(default=5555, ge=1, le=65535)
     #: port of the simulator's HTTP API, and of its SMSC
     simulator_port: int = Field(default=8090, ge=1, le=65535)

@@ -1,4 +1,4 @@
-"""All closed sets of words (enumerations) of the product, but for those in `routing`, `access` and `error_codes`."""
+"""All closed sets of words (enumerations) of the product; some are in `routing`, `access`, `counter`, `error_codes`."""
 
 from enum import StrEnum
 
@@ -6,6 +6,7 @@ from schema.access import ActorKind as ActorKind  # noqa: PLC0414 - also found h
 from schema.access import LinkPurpose as LinkPurpose  # noqa: PLC0414
 from schema.access import Right as Right  # noqa: PLC0414
 from schema.access import Role as Role  # noqa: PLC0414
+from schema.counter import Counter as Counter  # noqa: PLC0414
 from schema.error_codes import Code as Code  # noqa: PLC0414 - also found here
 
 
@@ -26,25 +27,6 @@ class Status(StrEnum):
     REJECTED = "rejected"
     #: cancelled by its sender before its send time
     CANCELLED = "cancelled"
-
-
-class Counter(StrEnum):
-    """What is counted for metrics, each with its labels in their order; a histogram's last label is its bucket."""
-
-    #: changes of messages' status, with their segments: country, carrier, class, status before, status since
-    MESSAGES = "messages"
-    #: attempts at carriers: carrier, outcome, code
-    ATTEMPTS = "attempts"
-    #: delivery receipts, each once: carrier, verdict, code
-    RECEIPTS = "receipts"
-    #: webhook deliveries that ended: state
-    WEBHOOKS = "webhooks"
-    #: histogram of the seconds from when a message's batch was queued until its carrier accepted it: class, bucket
-    QUEUE_WAIT = "queue_wait"
-    #: histogram of the seconds from when a carrier accepted a message until its receipt says delivered: carrier, bucket
-    RECEIPT_LAG = "receipt_lag"
-    #: histogram of the seconds from when a message was accepted, or scheduled for, until it is delivered: class, bucket
-    DELIVERY_TIME = "delivery_time"
 
 
 class BatchStatus(StrEnum):

@@ -1,6 +1,7 @@
 """Fixtures of all tests: PostgreSQL and Valkey, a database per test, and an account with a simulated carrier."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from workers.lab.embedded import development
 
 #: the audit's invariants of messages, their money and their attempts
 OF_MESSAGES = {"I3 messages", "I3 states", "I3 counts", "I4", "I4 again", "I4 elsewhere", "I6", "I7"}
+
+# gateways of tests that run at once would want the same port for their metrics
+os.environ.setdefault("POSTROAD_METRICS_PORT", "0")
 
 # no deadline per example: the machine may be busy
 hypothesis.settings.register_profile("house", deadline=None)

@@ -424,6 +424,7 @@ FAULTS = {
     "pipeline/runtime.py": "import pydantic",
     "workers/gateway.py": "import pydantic_settings",
     "pipeline/settings.py": "import aiohttp",
+    "pipeline/vault.py": "import prometheus_client",
     "schema/order.py": "import pipeline.errors",
     "workers/tasks.py": "import pipeline.store.batches",
     "workers/wiring.py": "import workers.app",

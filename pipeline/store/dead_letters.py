@@ -114,6 +114,14 @@ def counts(conn: Connection) -> list[Row]:
     return [dict(row) for row in conn.exec_driver_sql(_COUNTS).mappings()]
 
 
+_KEPT = "SELECT source, count(*) AS letters FROM dead_letters GROUP BY source ORDER BY source"
+
+
+def kept(conn: Connection) -> dict[str, int]:
+    """Return source → the number of letters that are kept: KEPT at most."""
+    return {row.source: row.letters for row in conn.exec_driver_sql(_KEPT)}
+
+
 _PRUNE = "DELETE FROM dead_letters WHERE id < %(edge)s"
 
 

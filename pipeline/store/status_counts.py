@@ -49,7 +49,7 @@ def appending(
         SELECT account_id, batch_id, country, {before} AS before, {status} AS status, {messages} AS messages,
                {segments} AS segments, coalesce(sum(amount) FILTER (WHERE money = 'captured'), 0) AS revenue{inner}
         FROM {moved} GROUP BY {inner_keys}
-    ) AS m JOIN batches AS b ON b.id = m.batch_id
+    ) AS m CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) AS b
     GROUP BY {keys}
     """
 

@@ -30,6 +30,7 @@ from pipeline.store import (
     carrier_activity,
     carrier_outcomes,
     claim_checks,
+    due_messages,
     events,
     held_batches,
     idempotency_keys,
@@ -46,6 +47,7 @@ from pipeline.store import (
     request_progress,
     requests,
     resendable,
+    webhook_backlog,
 )
 from pipeline.store import unknown_outcomes as store_unknown
 from pipeline.store.api import (
@@ -383,6 +385,13 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "stale admitted": (batches._STALE.format(status="admitted"), lambda _: {"stale": 15.0, "limit": 500}),
     "stale queued": (batches._STALE.format(status="queued"), lambda _: {"stale": 15.0, "limit": 500}),
     "park admitted": (batches._PARK_ADMITTED, lambda _: {"claims": 3, "limit": 500, "at": datetime.now(UTC)}),
+    "backlog": (due_messages._DUE, lambda _: {"now": datetime.now(UTC)}),
+    "backlog that is held": (due_messages._HELD, lambda _: {}),
+    "attempts in doubt": (
+        due_messages._IN_DOUBT,
+        lambda _: {"since": ids.lowest(datetime.now(UTC) - timedelta(days=35))},
+    ),
+    "webhooks that wait": (webhook_backlog._WAITING, lambda _: {"most": webhook_backlog.MOST}),
     "lock scheduled": (batches._LOCK_SCHEDULED, lambda crowd: {"ids": crowd.batches}),
     "bodies": (messages._BODIES, lambda c: {"batch": c.batches[0], "first": c.firsts[0], "last": c.lasts[0]}),
     "undecided": (messages._UNDECIDED, spans),

@@ -104,6 +104,8 @@ def test_ports_are_published_on_the_loopback_address_only(services: dict[str, An
 
     assert len(published) == 3
     assert all(port.startswith("127.0.0.1:") for port in published)
+    # it has no password: for Prometheus on the same network
+    assert "ports" not in services["metrics"]
 
 
 def test_no_password_has_a_default() -> None:

@@ -36,27 +36,34 @@ class ApiDispatcher:
         self.operations = (*dialect.operations, *openapi_page.operations(dialect.document))
         self._operations = [(_pattern(each.path), each) for each in self.operations]
 
-    async def answer(self, submission: SubmissionService, call: ApiRequest, body: RequestBody) -> ApiResponse:
-        """Return the response to a request whose body is not read yet; all errors are in the dialect's format.
+    async def answer(
+        self, submission: SubmissionService, call: ApiRequest, body: RequestBody
+    ) -> tuple[str | None, ApiResponse]:
+        """Return the response to a request whose body is not read yet, and the operation's name (None: it is none).
 
-        Raises BodyRejected if the body was not read: then its connection must be closed.
+        All errors are in the dialect's format. Raises BodyRejected if the body was not read: then its connection must
+        be closed.
         """
+        found = self._find(call)
+        if isinstance(found, ApiResponse):
+            return None, found
+        operation, path = found
         try:
-            return await self._answer(submission, call, body)
+            return operation.name, await self._answer(submission, call, body, operation, path)
         except BodyRejected:
             raise
         except DatabaseFault as error:
             submission.note(error)
             words = "%(dialect)s: the call %(call)s went unanswered: %(fault)s"
             log.warning(words, {"dialect": self.dialect.name, "call": call.id, "fault": error})
-            return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+            return operation.name, self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Overloaded:
-            return self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
+            return operation.name, self.refuse(call, Code.UNAVAILABLE, "try again in a moment", wait=1.0)
         except Exception as error:
             words = "%(dialect)s: the call %(call)s failed: %(fault)s"
             said = {"dialect": self.dialect.name, "call": call.id, "fault": type(error).__name__}
             log.error(words, said, exc_info=frames(error))
-            return self.refuse(call, Code.INTERNAL, "the fault is ours")
+            return operation.name, self.refuse(call, Code.INTERNAL, "the fault is ours")
 
     def refuse(self, call: ApiRequest, code: Code, message: str, wait: float = 0.0) -> ApiResponse:
         """Return the error response for one refusal."""
@@ -68,11 +75,14 @@ class ApiDispatcher:
         known = found if isinstance(found, ApiResponse) and "Allow" in found.headers else None
         return known or self._refuse_method(call, dict.fromkeys(each.method for _, each in self._operations))
 
-    async def _answer(self, submission: SubmissionService, call: ApiRequest, body: RequestBody) -> ApiResponse:
-        found = self._find(call)
-        if isinstance(found, ApiResponse):
-            return found
-        operation, path = found
+    async def _answer(
+        self,
+        submission: SubmissionService,
+        call: ApiRequest,
+        body: RequestBody,
+        operation: ApiOperation,
+        path: Mapping[str, str],
+    ) -> ApiResponse:
         if not operation.requires_key:
             return await operation.run(RequestContext(self.dialect, submission, call, path, None))
         comes_first = self.authentication.is_in_body(call)

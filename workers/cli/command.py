@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gateway": ("gateway", "Serve HTTP: the vendors' APIs and the carriers' receipt endpoint."),
     "carriers": ("carriers", "Run the carrier workers."),
     "notifier": ("notifier", "Call customers' webhooks."),
+    "metrics": ("metrics", "Serve metrics for Prometheus."),
     "simulator": ("simulator", "Simulate carriers to test against."),
     "bench": ("bench", "Measure this machine's throughput and latency."),
 }

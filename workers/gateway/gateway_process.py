@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -39,6 +40,7 @@ from workers.gateway.listening import listening, refuse_new
 from workers.gateway.receipt_endpoint import ReceiptEndpoint, fault
 from workers.gateway.request_body import BodyRejected, RequestBody, is_encoded
 from workers.gc_freeze import freeze
+from workers.metrics.gateway_metrics import UNKNOWN, GatewayMetrics, serve_gateway_metrics
 from workers.processes.child_environment import child_environment
 from workers.processes.free_port import require_free
 from workers.processes.parent_death_signal import with_parent_death_signal
@@ -90,6 +92,7 @@ class Gateway:
         self._receipt_endpoint = ReceiptEndpoint(rt, self._submission.failures)
         self._apis = {name: ApiDispatcher(each) for name, each in DIALECTS.items()}
         self._hosts = _hosts(rt.settings.gateway_hosts, self._apis)
+        self.metrics = GatewayMetrics()
         self._proxies = [_network(each) for each in rt.settings.gateway_proxies]
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -100,7 +103,10 @@ class Gateway:
         if target.entry:
             return await self._answer(target.entry, request, self._call(request, target, request.method))
         if target.first == "receipts":
-            return await self._receipt_endpoint.post(request, target.rest, self._source(request))
+            began = time.perf_counter()
+            response = await self._receipt_endpoint.post(request, target.rest, self._source(request))
+            self._note("receipts", "post", request, began, response)
+            return response
         if target.first in _HEALTH:
             return await self._health(request, target)
         return fault(404, "not found; the APIs are under " + ", ".join(f"/{name}" for name in self._apis))
@@ -159,10 +165,21 @@ class Gateway:
         )
 
     async def _answer(self, entry: ApiDispatcher, request: web.BaseRequest, call: ApiRequest) -> web.Response:
+        began, operation = time.perf_counter(), None
         try:
-            return _response(await entry.answer(self._submission, call, RequestBody(request)))
+            operation, reply = await entry.answer(self._submission, call, RequestBody(request))
+            response = _response(reply)
         except BodyRejected as error:
-            return _response(entry.refuse(call, error.code, str(error), error.wait), close=True)
+            response = _response(entry.refuse(call, error.code, str(error), error.wait), close=True)
+        self._note(entry.dialect.name, operation or UNKNOWN, request, began, response)
+        return response
+
+    def _note(
+        self, dialect: str, operation: str, request: web.BaseRequest, began: float, response: web.Response
+    ) -> None:
+        """Count a response for metrics."""
+        seconds, size = time.perf_counter() - began, response.content_length
+        self.metrics.note(dialect, operation, response.status, seconds, request.content_length or 0, size or 0)
 
     def _source(self, request: web.BaseRequest) -> str:
         """Return the client's address: the last one that is not a trusted proxy."""
@@ -183,17 +200,18 @@ class Gateway:
             return False
 
 
-def serve(settings: Settings, *, shares: bool = False) -> None:
+def serve(settings: Settings, number: int = 1) -> None:
     """Serve until SIGTERM or SIGINT; ConfigurationError when the port is in use.
 
-    With POSTROAD_GATEWAY_PROCESSES above 1 that many processes share the port; `shares`: this is one of the others.
+    With POSTROAD_GATEWAY_PROCESSES above 1 that many processes share the port, numbered from 1; the first starts the
+    others.
     """
-    if not shares:
+    if number == 1:
         require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
-    uvloop.run(_serve(settings, others=0 if shares else settings.gateway_processes - 1))
+    uvloop.run(_serve(settings, number))
 
 
-async def _serve(settings: Settings, others: int) -> None:
+async def _serve(settings: Settings, number: int) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
@@ -207,7 +225,9 @@ async def _serve(settings: Settings, others: int) -> None:
     site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, reuse_port=shared or None)
     await site.start()
     log.info("listens on %s port %d", settings.gateway_host or "all addresses", settings.gateway_port)
-    children = [await _other(settings) for _ in range(others)]
+    metrics = await serve_gateway_metrics(settings, number, gateway.metrics)
+    others = range(2, settings.gateway_processes + 1) if number == 1 else ()
+    children = [await _other(settings, each) for each in others]
     try:
         await _first(stop.wait(), *(child.wait() for child in children))
         if not stop.is_set():
@@ -222,12 +242,14 @@ async def _serve(settings: Settings, others: int) -> None:
         await http_server.leave(_LEAVING)
         await runner.cleanup()
         await asyncio.gather(*(child.wait() for child in children))
+        if metrics:
+            await metrics.cleanup()
         gateway.close()
 
 
-async def _other(settings: Settings) -> asyncio.subprocess.Process:
+async def _other(settings: Settings, number: int) -> asyncio.subprocess.Process:
     """Start another gateway on the same port; it ends when this one does."""
-    argv = with_parent_death_signal([sys.executable, "-m", "workers.cli", "gateway", "--shares"])
+    argv = with_parent_death_signal([sys.executable, "-m", "workers.cli", "gateway", "--number", str(number)])
     return await asyncio.create_subprocess_exec(*argv, env={**os.environ, **child_environment(settings)})
 
 

@@ -8,6 +8,8 @@ _SETTINGS = (
     "gateway_port",
     "console_host",
     "console_port",
+    "metrics_host",
+    "metrics_port",
     "flower_port",
     "simulator_port",
     "simulator_smpp_port",

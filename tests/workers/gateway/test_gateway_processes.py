@@ -10,8 +10,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import psutil
@@ -26,6 +28,7 @@ TIMEOUT = 60
 def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
+    metrics = next(each for each in range(20_000 + os.getpid() % 8000, 32_000) if are_free(each + 1, each + 2))
     return {
         **os.environ,
         "POSTROAD_DATABASE_URL": settings.database_url.get_secret_value(),
@@ -34,7 +37,18 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
         "POSTROAD_HOME": str(tmp_path),
         "POSTROAD_GATEWAY_PORT": str(port),
         "POSTROAD_GATEWAY_PROCESSES": "2",
+        "POSTROAD_METRICS_PORT": str(metrics),
     }
+
+
+def are_free(*ports: int) -> bool:
+    try:
+        with ExitStack() as held:
+            for port in ports:
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+    except OSError:
+        return False
+    return True
 
 
 def begin(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
@@ -87,6 +101,23 @@ def test_all_gateway_processes_end_on_sigterm(gateway: tuple["subprocess.Popen[b
 
     assert process.wait(TIMEOUT) == 0
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
+
+
+def test_each_gateway_process_serves_its_own_metrics(
+    gateway: tuple["subprocess.Popen[bytes]", int], environment: dict[str, str]
+) -> None:
+    _, port = gateway
+    with suppress(HTTPError):
+        urlopen(f"http://127.0.0.1:{port}/robase/v1/nowhere", timeout=10)
+
+    texts = []
+    for number in (1, 2):
+        with urlopen(f"http://127.0.0.1:{int(environment['POSTROAD_METRICS_PORT']) + number}/metrics") as answer:
+            texts.append(answer.read().decode())
+
+    counted = 'postroad_gateway_request_seconds_count{dialect="robase",operation="none",status="404"} 1.0'
+    assert sum(counted in text for text in texts) == 1
+    assert all("# TYPE postroad_gateway_request_bytes histogram" in text for text in texts)
 
 
 def test_the_gateway_exits_with_1_when_one_of_its_processes_dies(

@@ -120,7 +120,7 @@ class _ScenarioThread:
 
 
 def _settings(given: Settings, servers: development.EmbeddedServers) -> Settings:
-    gateway, console, flower, simulator, smsc = _free_ports(5)
+    gateway, console, metrics, flower, simulator, smsc = _free_ports(6)
     return given.model_copy(
         update={
             "home": servers.home,
@@ -129,6 +129,7 @@ def _settings(given: Settings, servers: development.EmbeddedServers) -> Settings
             "gateway_host": "127.0.0.1",
             "gateway_port": gateway,
             "console_port": console,
+            "metrics_port": metrics,
             "flower_port": flower,
             "simulator_port": simulator,
             "simulator_smpp_port": smsc,

@@ -116,6 +116,7 @@ def _print_services(
         else f"{ready.console_address}   `postroad user link admin` prints a link that signs you in",
         "Flower": f"http://127.0.0.1:{ready.flower_port}   user {user}, password "
         + (password if sys.stdout.isatty() else f"in {kept_in} or POSTROAD_FLOWER_BASIC_AUTH"),
+        "metrics": f"http://127.0.0.1:{ready.metrics_port}/metrics",
         "simulator": f"http://127.0.0.1:{ready.simulator_port}, smpp://127.0.0.1:{ready.simulator_smpp_port}   "
         f"scripts in {_short(servers.home / 'simulator.json')}",
         "try it": f"postroad send --to +2348031234567 --text 'Your ride arrives at 9.' --wait   "

@@ -30,13 +30,14 @@ _CARRIERS_TIMEOUT = 30.0
 ALL_AT_ONCE = StopTimeouts(ready=180)
 
 #: stopped together with the one before them in the list
-_BESIDE = {"lane", "clock", "carriers", "gateway", "notifier", "console", "flower"}
+_BESIDE = {"lane", "clock", "carriers", "gateway", "notifier", "metrics", "console", "flower"}
 
 
 def check_ports(settings: Settings) -> None:
     """Raise ConfigurationError, naming the setting, when a port that the processes need is in use."""
     require_free(settings.gateway_host, settings.gateway_port, "POSTROAD_GATEWAY_PORT")
     require_free(settings.console_host, settings.console_port, "POSTROAD_CONSOLE_PORT")
+    require_free(settings.metrics_host, settings.metrics_port, "POSTROAD_METRICS_PORT")
     require_free("127.0.0.1", settings.simulator_port, "POSTROAD_SIMULATOR_PORT")
     require_free("127.0.0.1", settings.simulator_smpp_port, "POSTROAD_SIMULATOR_SMPP_PORT")
     require_free(os.environ.get("POSTROAD_FLOWER_HOST", "127.0.0.1"), settings.flower_port, "POSTROAD_FLOWER_PORT")
@@ -51,6 +52,7 @@ def processes(settings: Settings, played: Path, log: Path | None = None) -> list
     ready = {
         "gateway": _listens(settings.gateway_port, settings.gateway_host),
         "console": _listens(settings.console_port, settings.console_host),
+        "metrics": _listens(settings.metrics_port, settings.metrics_host),
         "flower": _listens(settings.flower_port),
         # the three start concurrently; the next process waits for all of them
         "clock": _answer(settings, "worker", "lane", "clock"),

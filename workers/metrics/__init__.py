@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: the installation's, by `postroad metrics`, and each gateway process's own."""
