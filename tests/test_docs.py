@@ -19,7 +19,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),
 ]
 PACKAGES = ("schema", "pipeline", "workers")
-FOLDERS = (*PACKAGES, "tests", "docs", "client", ".ci")
+FOLDERS = (*PACKAGES, "tests", "docs", "deploy", "client", ".ci")
 SUFFIXES = {".cfg", ".csv", ".html", ".json", ".lua", ".md", ".py", ".toml", ".yml"}
 
 FILES = {path.relative_to(ROOT) for path in ROOT.iterdir() if path.is_file()} | {

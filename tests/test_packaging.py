@@ -202,7 +202,12 @@ def test_the_procfile_of_a_wheel_is_the_procfile_of_the_repository(built: Built)
 
 
 def test_an_sdist_has_what_builds_and_runs_the_product_and_neither_tests_nor_the_client(built: Built) -> None:
-    documents = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*") if path.is_file()}
+    documents = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("docs", "deploy")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    }
     with tarfile.open(built.sdist) as packed:
         names = {member.name.partition("/")[2] for member in packed if member.isfile()}
 
@@ -219,7 +224,14 @@ def test_an_sdist_has_what_builds_and_runs_the_product_and_neither_tests_nor_the
             "README.md",
             "SECURITY.md",
         ),
-        *("docker-compose.yml", "pyproject.toml", "requirements-runtime.lock", "requirements.lock", "setup.cfg"),
+        *(
+            "docker-compose.yml",
+            "docker-compose.monitoring.yml",
+            "pyproject.toml",
+            "requirements-runtime.lock",
+            "requirements.lock",
+            "setup.cfg",
+        ),
         "workers/processes/Procfile",
     }
     assert not {name for name in names if name.startswith(("tests/", "client/"))}

@@ -159,13 +159,15 @@ def test_flower_starts_only_with_a_password() -> None:
     assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only --logging=none\n"
 
 
-def test_the_example_env_file_names_every_setting_of_the_compose_file_and_no_secret() -> None:
+def test_the_example_env_file_names_every_setting_of_the_compose_files_and_no_secret() -> None:
     example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    read = dict(re.findall(r"\$\{(POSTROAD_\w+):(?:-([^}]*)|\?[^}]*)\}", COMPOSE.read_text()))
+    written = COMPOSE.read_text() + (ROOT / "docker-compose.monitoring.yml").read_text()
+    read = dict(re.findall(r"\$\{(POSTROAD_\w+):(?:-([^}]*)|\?[^}]*)\}", written))
 
     assert example == read
     assert {name for name, word in example.items() if not word} == {
         *SECRETS,
+        "POSTROAD_GRAFANA_PASSWORD",
         "POSTROAD_SECRET_KEY",
         "POSTROAD_SECRET_KEY_OLD",
         *("POSTROAD_ALERT_EMAIL_TO", "POSTROAD_ALERT_EMAIL_FROM", "POSTROAD_SMTP_URL"),

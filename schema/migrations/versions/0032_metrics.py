@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0032"
-down_revision: str | None = "0030"
+down_revision: str | None = "0031"
 
 _COUNTERS = "'messages', 'attempts', 'receipts', 'webhooks', 'queue_wait', 'receipt_lag', 'delivery_time'"
 #: what was counted until now; the rest begins at nothing
