@@ -3,18 +3,17 @@
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis
-import psycopg
 import pytest
 import redis
-from sqlalchemy import make_url
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.store.audit import INVARIANTS, count_broken
-from tests.databases import Databases, NewDatabase
+from tests.databases import Databases, NewDatabase, make_cheap
 from tests.world import World
 from workers.lab.embedded import development
 
@@ -45,18 +44,15 @@ def _logging_as_before() -> Iterator[None]:
 def pair() -> Iterator[development.EmbeddedServers]:
     """Yield PostgreSQL and Valkey, started once for this process's tests."""
     with development.temporary() as running:
-        # fsync only protects against a crash of the machine, not of a process
-        url = make_url(running.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as conn:
-            conn.execute("ALTER SYSTEM SET fsync = off")
-            conn.execute("SELECT pg_reload_conf()")
+        make_cheap(running)
         yield running
 
 
 @pytest.fixture(scope="session")
-def databases(pair: development.EmbeddedServers) -> Databases:
-    """Return the databases of that server."""
-    return Databases(pair)
+def databases(pair: development.EmbeddedServers) -> Iterator[Databases]:
+    """Yield the databases of that server."""
+    with closing(Databases(pair)) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -82,11 +78,10 @@ def settings(pair: development.EmbeddedServers, databases: Databases, tmp_path: 
 
 
 @pytest.fixture
-def rt(settings: Settings) -> Iterator[Runtime]:
+def rt(settings: Settings, databases: Databases) -> Iterator[Runtime]:
     """Yield a runtime."""
-    runtime = Runtime(settings)
-    yield runtime
-    runtime.close()
+    with databases.runtime(settings) as runtime:
+        yield runtime
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A migrated database for each test: most are reused from earlier tests, emptied and checked.
 
-Creating one copies five hundred files, and deleting thousands of those takes longer than many tests.
+Creating one copies five hundred files, and deleting thousands of those takes longer than many tests. Connections to a
+reused one stay open between tests: each new backend spends as much as a test on learning the catalogue and on planning.
 """
 
 import itertools
@@ -11,8 +12,11 @@ from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Engine, event, make_url
 
+from pipeline import database
+from pipeline.database import Work
 from pipeline.dialects import registry
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -21,10 +25,24 @@ from workers.lab.embedded import development
 
 _TEMPLATE = "template_postroad"
 
+#: what only protects against a crash of the machine, autovacuum, and the cost of guessing the password
+_CHEAP = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "scram_iterations": "1"}
+
+#: when the server started, which resets its statistics, and how many connections there are besides these
 _OTHERS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+SELECT pg_postmaster_start_time(), count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> ALL (%s) AND backend_type = 'client backend'
 """
+#: how many rows were ever written to each table and to each catalogue that DDL writes, and each one's size
+_TABLES = """
+SELECT relname, relnamespace <> 'public'::regnamespace AS is_catalogue, pg_relation_size(oid) AS size,
+       pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid) AS written
+FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+   OR oid IN ('pg_attribute'::regclass, 'pg_class'::regclass, 'pg_constraint'::regclass, 'pg_namespace'::regclass,
+              'pg_proc'::regclass, 'pg_trigger'::regclass, 'pg_db_role_setting'::regclass)
+"""
+#: makes a session report what it wrote, which it does once a second at most
+_REPORT = b"SELECT pg_stat_force_next_flush()"
 #: a digest of everything created by DDL
 _SHAPE = """
 SELECT md5(string_agg(thing, E'\n' ORDER BY thing)) FROM (
@@ -47,21 +65,32 @@ SELECT md5(string_agg(thing, E'\n' ORDER BY thing)) FROM (
     WHERE d.datname = current_database()
 ) AS things (thing)
 """
-#: non-empty tables, and whether to TRUNCATE: new files cost more than deleting a few rows
-_FILLED = """
-SELECT relname, pg_relation_size(oid) > 65536 FROM pg_class
-WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
-"""
 _RESTART = """
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
 WHERE last_value IS NOT NULL
 """
+#: bytes from which a table is truncated: new files, and new plans, cost more than deleting some rows
+_LARGE = 1 << 18
+#: connections kept open between tests
+_KEPT = 2
 
 
 class NewDatabase(Protocol):
     """Creates a database, migrated unless `like` is "template1" (empty); returns its URL."""
 
     def __call__(self, like: str = _TEMPLATE) -> str: ...
+
+
+def make_cheap(pair: development.EmbeddedServers) -> None:
+    """Set up a server for tests: nothing survives a crash of the machine, everything one of its processes."""
+    url = make_url(pair.database_url)
+    with _connect(pair.database_url) as conn:
+        for name, value in _CHEAP.items():
+            conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        conn.execute("SELECT pg_reload_conf()")
+    with _connect(pair.database_url) as conn:
+        role = sql.Identifier(url.username or "")
+        conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(url.password)))
 
 
 class Databases:
@@ -71,14 +100,14 @@ class Databases:
         """Create and migrate the template database."""
         self._pair = pair
         self._numbers = itertools.count(1)
-        self._idle: list[str] = []
+        self._idle: list[_Reusable] = []
+        self._lent: dict[str, _Reusable] = {}
         self._copy(_TEMPLATE, "template1")
         rt = Runtime(Settings(database_url=self._url(_TEMPLATE)))
         migrate(rt, registry.rows())
         rt.close()
-        with self._enter(_TEMPLATE) as conn:
-            self._shape = conn.execute(_SHAPE).fetchall()
-            self._rows = {table: _rows(conn, table) for table, _ in conn.execute(_FILLED)}
+        with _connect(self._url(_TEMPLATE)) as conn:
+            self._template = _Template(conn)
 
     def make(self, like: str = _TEMPLATE) -> str:
         """Return the URL of a new database, migrated unless `like` is "template1" (empty)."""
@@ -89,43 +118,132 @@ class Databases:
     @contextmanager
     def lend(self) -> Iterator[str]:
         """Yield the URL of an empty migrated database, which another test may reuse afterwards."""
-        name = self._idle.pop() if self._idle else ""
-        url = self._url(name) if name and self._is_as_new(name) else self.make()
-        yield url
-        self._idle.append(str(make_url(url).database))
+        found = self._idle.pop() if self._idle else None
+        if found and not found.renew(self._template):
+            found.close()
+            found = None
+        lent = found or _Reusable(self.make())
+        self._lent[lent.url] = lent
+        yield lent.url
+        self._idle.append(self._lent.pop(lent.url))
 
-    def _is_as_new(self, name: str) -> bool:
-        """Empty a used database; return False when its schema was changed or it has other connections."""
-        with self._enter(name) as conn:
-            if conn.execute(_OTHERS).fetchone() != (0,) or conn.execute(_SHAPE).fetchall() != self._shape:
-                return False
-            filled = conn.execute(_FILLED).fetchall()
-            conn.execute("SET session_replication_role = replica")  # disables triggers (append-only ledger)
-            commands = (("TRUNCATE {} CASCADE" if large else "DELETE FROM {}", table) for table, large in filled)
-            conn.execute(sql.SQL("; ").join(sql.SQL(words).format(sql.Identifier(name)) for words, name in commands))
-            for table, rows in self._rows.items():
-                into = sql.Identifier(table)
-                insert = sql.SQL("INSERT INTO {} SELECT * FROM json_populate_recordset(NULL::{}, %s)")
-                conn.execute(insert.format(into, into), [rows])
-            conn.execute(_RESTART)
-        return True
+    @contextmanager
+    def runtime(self, settings: Settings) -> Iterator[Runtime]:
+        """Yield a runtime on a lent database, with the connections of the tests that had it before."""
+        rt = Runtime(settings)
+        lent = self._lent[settings.database_url.get_secret_value()]
+        own, rt.engine = rt.engine, lent.engine(settings)
+        yield rt
+        rt.engine = own
+        rt.close()
+        lent.keep_few()
+
+    def close(self) -> None:
+        """Close the connections that were kept."""
+        for each in self._idle:
+            each.close()
 
     def _copy(self, name: str, like: str) -> None:
-        with self._enter("postgres") as conn:
+        with _connect(self._url("postgres")) as conn:
             # half the cost of STRATEGY WAL_LOG
             made = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
             conn.execute(made.format(sql.Identifier(name), sql.Identifier(like)))
-
-    @contextmanager
-    def _enter(self, name: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
-        url = make_url(self._url(name)).set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as conn:
-            yield conn
 
     def _url(self, name: str) -> str:
         return make_url(self._pair.database_url).set(database=name).render_as_string(hide_password=False)
 
 
-def _rows(conn: "psycopg.Connection[tuple[Any, ...]]", table: str) -> str:
-    found = conn.execute(sql.SQL("SELECT to_json(t) FROM {} AS t").format(sql.Identifier(table)))
-    return json.dumps([row for [row] in found])
+class _Template:
+    """What a database holds when it has just been migrated."""
+
+    def __init__(self, conn: "psycopg.Connection[tuple[Any, ...]]") -> None:
+        self.shape = conn.execute(_SHAPE).fetchall()
+        #: table → its rows as JSON
+        self.rows: dict[str, str] = {}
+        for table, is_catalogue, size, _ in conn.execute(_TABLES).fetchall():
+            if size and not is_catalogue:
+                rows = conn.execute(sql.SQL("SELECT to_json(t) FROM {} AS t").format(sql.Identifier(table)))
+                self.rows[table] = json.dumps([row for [row] in rows])
+
+
+class _Reusable:
+    """A database that tests use one after the other, and connections to it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._conn = _connect(url)
+        self._conn.execute("SET session_replication_role = replica")  # disables triggers (append-only ledger)
+        #: size of the pool → its engine
+        self._engines: dict[int, Engine] = {}
+        self._drivers: list[psycopg.Connection[Any]] = []
+        self._started = self._others()[0]
+        self._known = self._tables()
+
+    def engine(self, settings: Settings) -> Engine:
+        """Return the engine of runtimes with these settings, whose connections stay open."""
+        if settings.pool_size not in self._engines:
+            made = self._engines[settings.pool_size] = database.engine(settings, Work.TASK.value)
+            event.listen(made, "connect", lambda driver, _: self._drivers.append(driver))
+        return self._engines[settings.pool_size]
+
+    def keep_few(self) -> None:
+        """Close the connections when a test has opened many, or has not given all back."""
+        self._drivers = [each for each in self._drivers if not each.closed]
+        if len(self._drivers) > _KEPT or any(each.pool.checkedout() for each in self._engines.values()):
+            self._disconnect()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._disconnect()
+        self._conn.close()
+
+    def renew(self, template: _Template) -> bool:
+        """Empty the database; return False when its schema was changed or it has other connections."""
+        try:
+            for driver in self._drivers:
+                driver.pgconn.exec_(_REPORT)
+            return self._others() == (self._started, 0) and self._empty(template)
+        except psycopg.OperationalError:  # a test ended all connections
+            return False
+
+    def _empty(self, template: _Template) -> bool:
+        tables = self._tables()
+        changed = {name for name, table in tables.items() if table.written != self._known[name].written}
+        if any(tables[name].is_catalogue for name in changed):
+            if self._conn.execute(_SHAPE).fetchall() != template.shape:
+                return False
+            changed = set(tables)
+        changed = {name for name in changed if not tables[name].is_catalogue and tables[name].size}
+        large = {name for name in changed if tables[name].size > _LARGE}
+        if large:  # CASCADE may empty any other
+            changed = {name for name, table in tables.items() if table.size and not table.is_catalogue}
+        commands = [sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(name)) for name in large]
+        commands += [sql.SQL("DELETE FROM {}").format(sql.Identifier(name)) for name in changed - large]
+        commands += [
+            sql.SQL("INSERT INTO {0} SELECT * FROM json_populate_recordset(NULL::{0}, {1})").format(
+                sql.Identifier(name), sql.Literal(rows)
+            )
+            for name, rows in template.rows.items()
+            if name in changed or large
+        ]
+        self._conn.execute(sql.SQL("; ").join([*commands, sql.SQL(_RESTART), sql.SQL(_REPORT.decode())]))
+        self._known = self._tables()
+        return True
+
+    def _tables(self) -> dict[str, Any]:
+        with self._conn.cursor(row_factory=namedtuple_row) as cursor:
+            return {table.relname: table for table in cursor.execute(_TABLES)}
+
+    def _others(self) -> tuple[Any, ...]:
+        pids = [self._conn.info.backend_pid, *(each.info.backend_pid for each in self._drivers if not each.closed)]
+        [found] = self._conn.execute(_OTHERS, [pids]).fetchall()
+        return found
+
+    def _disconnect(self) -> None:
+        for each in self._engines.values():
+            each.dispose()
+
+
+def _connect(url: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True)

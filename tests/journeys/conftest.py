@@ -1,6 +1,7 @@
 """Fixtures of the journeys: servers that may be killed, and a complete installation on them."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from tests.broker import redis_channel
-from tests.databases import Databases
+from tests.databases import Databases, make_cheap
 from tests.journeys.installation import MONEY, Installation
 from tests.world import World
 from workers.lab.embedded import development
@@ -19,13 +20,15 @@ from workers.producer import producer
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[development.EmbeddedServers]:
     """Yield servers that tests may kill; each test leaves them running."""
     with development.temporary() as running:
+        make_cheap(running)
         yield running
 
 
 @pytest.fixture(scope="session")
-def fragile_databases(fragile: development.EmbeddedServers) -> Databases:
-    """Return the databases of those servers."""
-    return Databases(fragile)
+def fragile_databases(fragile: development.EmbeddedServers) -> Iterator[Databases]:
+    """Yield the databases of those servers."""
+    with closing(Databases(fragile)) as made:
+        yield made
 
 
 @pytest.fixture
