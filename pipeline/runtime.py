@@ -130,6 +130,8 @@ class Runtime:
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
                 protocol=2,
+                # otherwise each new connection reads the client's version from a file, to tell it to the server
+                driver_info=None,
                 # no retry after a timeout: the limit may have been taken already, and would be twice
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             )

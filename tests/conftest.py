@@ -1,14 +1,16 @@
 """Fixtures of all tests: PostgreSQL and Valkey, a database per test, and an account with a simulated carrier."""
 
+import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
+from pydantic import SecretStr
 
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -26,6 +28,17 @@ os.environ.setdefault("POSTROAD_METRICS_PORT", "0")
 # no deadline per example: the machine may be busy
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without collecting garbage, and spare later garbage collections the tests, which all live on."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -61,20 +74,33 @@ def new_database(databases: Databases) -> NewDatabase:
     return databases.make
 
 
+@pytest.fixture(scope="session")
+def valkey(pair: development.EmbeddedServers) -> Iterator[redis.Redis]:
+    """Yield a client of that Valkey."""
+    with redis.Redis.from_url(pair.broker_url) as client:
+        yield client
+
+
 @pytest.fixture(autouse=True)
 def well_carriers(request: pytest.FixtureRequest) -> None:
     """Close all circuit breakers that earlier tests opened."""
     if "pair" in request.fixturenames:
-        with redis.Redis.from_url(request.getfixturevalue("pair").broker_url) as valkey:
-            for key in valkey.scan_iter("postroad:health*", count=1000):
-                valkey.delete(key)
+        client: redis.Redis = request.getfixturevalue("valkey")
+        if opened := list(client.scan_iter("postroad:health*", count=1000)):
+            client.delete(*opened)
+
+
+@pytest.fixture(scope="session")
+def default_settings(pair: development.EmbeddedServers) -> Settings:
+    """Return settings without a database, read once: reading them costs as much as a short test."""
+    return Settings(broker_url=pair.broker_url)
 
 
 @pytest.fixture
-def settings(pair: development.EmbeddedServers, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+def settings(default_settings: Settings, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
     """Yield settings with the test's own database."""
     with databases.lend() as url:
-        yield Settings(database_url=url, broker_url=pair.broker_url, home=tmp_path)
+        yield default_settings.model_copy(update={"database_url": SecretStr(url), "home": tmp_path})
 
 
 @pytest.fixture
