@@ -208,7 +208,11 @@ class _Reusable:
 
     def _empty(self, template: _Template) -> bool:
         tables = self._tables()
-        changed = {name for name, table in tables.items() if table.written != self._known[name].written}
+        changed = {
+            name
+            for name, table in tables.items()
+            if name not in self._known or table.written != self._known[name].written
+        }
         if any(tables[name].is_catalogue for name in changed):
             if self._conn.execute(_SHAPE).fetchall() != template.shape:
                 return False
