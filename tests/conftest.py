@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.store.audit import INVARIANTS, count_broken
-from tests.databases import Databases, NewDatabase, make_cheap
+from tests.databases import Databases, NewDatabase
+from tests.servers import servers
 from tests.world import World
 from workers.lab.embedded import development
 
@@ -54,10 +55,16 @@ def _logging_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def pair() -> Iterator[development.EmbeddedServers]:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def pair(shared_folder: Path) -> Iterator[development.EmbeddedServers]:
     """Yield PostgreSQL and Valkey, started once for this process's tests."""
-    with development.temporary() as running:
-        make_cheap(running)
+    with servers(shared_folder) as running:
         yield running
 
 

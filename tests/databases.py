@@ -7,13 +7,13 @@ reused one stay open between tests: each new backend spends as much as a test on
 import itertools
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, QueuePool, event, make_url
 
 from pipeline import database
 from pipeline.database import Work
@@ -24,9 +24,6 @@ from pipeline.stages.admin.migrations import migrate
 from workers.lab.embedded import development
 
 _TEMPLATE = "template_postroad"
-
-#: what only protects against a crash of the machine, autovacuum, and the cost of guessing the password
-_CHEAP = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "scram_iterations": "1"}
 
 #: when the server started, which resets its statistics, and how many connections there are besides these
 _OTHERS = """
@@ -42,7 +39,7 @@ FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
               'pg_proc'::regclass, 'pg_trigger'::regclass, 'pg_db_role_setting'::regclass)
 """
 #: makes a session report what it wrote, which it does once a second at most
-_REPORT = b"SELECT pg_stat_force_next_flush()"
+_REPORT = "SELECT pg_stat_force_next_flush()"
 #: a digest of everything created by DDL
 _SHAPE = """
 SELECT md5(string_agg(thing, E'\n' ORDER BY thing)) FROM (
@@ -81,31 +78,21 @@ class NewDatabase(Protocol):
     def __call__(self, like: str = _TEMPLATE) -> str: ...
 
 
-def make_cheap(pair: development.EmbeddedServers) -> None:
-    """Set up a server for tests: nothing survives a crash of the machine, everything one of its processes."""
-    url = make_url(pair.database_url)
-    with _connect(pair.database_url) as conn:
-        for name, value in _CHEAP.items():
-            conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
-        conn.execute("SELECT pg_reload_conf()")
-    with _connect(pair.database_url) as conn:
-        role = sql.Identifier(url.username or "")
-        conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(url.password)))
-
-
 class Databases:
     """The test databases of one server."""
 
     def __init__(self, pair: development.EmbeddedServers) -> None:
-        """Create and migrate the template database."""
+        """Create and migrate the template database, if there is none."""
         self._pair = pair
         self._numbers = itertools.count(1)
         self._idle: list[_Reusable] = []
         self._lent: dict[str, _Reusable] = {}
-        self._copy(_TEMPLATE, "template1")
-        rt = Runtime(Settings(database_url=self._url(_TEMPLATE)))
-        migrate(rt, registry.rows())
-        rt.close()
+        with _connect(self._url("postgres")) as conn:
+            is_migrated = conn.execute("SELECT FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchall()
+        if not is_migrated:
+            self._copy(_TEMPLATE, "template1")
+            with closing(Runtime(Settings(database_url=self._url(_TEMPLATE)))) as rt:
+                migrate(rt, registry.rows())
         with _connect(self._url(_TEMPLATE)) as conn:
             self._template = _Template(conn)
 
@@ -189,7 +176,8 @@ class _Reusable:
     def keep_few(self) -> None:
         """Close the connections when a test has opened many, or has not given all back."""
         self._drivers = [each for each in self._drivers if not each.closed]
-        if len(self._drivers) > _KEPT or any(each.pool.checkedout() for each in self._engines.values()):
+        pools = [each.pool for each in self._engines.values()]
+        if len(self._drivers) > _KEPT or any(isinstance(pool, QueuePool) and pool.checkedout() for pool in pools):
             self._disconnect()
 
     def close(self) -> None:
@@ -201,42 +189,45 @@ class _Reusable:
         """Empty the database; return False when its schema was changed or it has other connections."""
         try:
             for driver in self._drivers:
-                driver.pgconn.exec_(_REPORT)
+                driver.pgconn.exec_(_REPORT.encode())
             return self._others() == (self._started, 0) and self._empty(template)
         except psycopg.OperationalError:  # a test ended all connections
             return False
 
     def _empty(self, template: _Template) -> bool:
-        tables = self._tables()
-        changed = {
-            name
-            for name, table in tables.items()
-            if name not in self._known or table.written != self._known[name].written
-        }
-        if any(tables[name].is_catalogue for name in changed):
+        tables, known = self._tables(), self._known
+        written = {name for name, table in tables.items() if name not in known or table.written != known[name].written}
+        if any(tables[name].is_catalogue for name in written):
             if self._conn.execute(_SHAPE).fetchall() != template.shape:
                 return False
-            changed = set(tables)
-        changed = {name for name in changed if not tables[name].is_catalogue and tables[name].size}
-        large = {name for name in changed if tables[name].size > _LARGE}
+            written = set(tables)
+        large = {name for name in written if tables[name].size > _LARGE and not tables[name].is_catalogue}
         if large:  # CASCADE may empty any other
-            changed = {name for name, table in tables.items() if table.size and not table.is_catalogue}
-        commands = [sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(name)) for name in large]
-        commands += [sql.SQL("DELETE FROM {}").format(sql.Identifier(name)) for name in changed - large]
-        commands += [
-            sql.SQL("INSERT INTO {0} SELECT * FROM json_populate_recordset(NULL::{0}, {1})").format(
-                sql.Identifier(name), sql.Literal(rows)
-            )
-            for name, rows in template.rows.items()
-            if name in changed or large
-        ]
-        self._conn.execute(sql.SQL("; ").join([*commands, sql.SQL(_RESTART), sql.SQL(_REPORT.decode())]))
+            written = set(tables)
+        filled = {name for name in written - large if tables[name].size and not tables[name].is_catalogue}
+        self._run(
+            *(sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(name)) for name in large),
+            *(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)) for name in filled),
+            *(
+                sql.SQL("INSERT INTO {0} SELECT * FROM json_populate_recordset(NULL::{0}, {1})").format(
+                    sql.Identifier(name), sql.Literal(rows)
+                )
+                for name, rows in template.rows.items()
+                if name in written
+            ),
+            sql.SQL(_RESTART),
+            sql.SQL(_REPORT),
+        )
         self._known = self._tables()
         return True
 
+    def _run(self, *commands: sql.Composable) -> None:
+        self._conn.execute(sql.SQL("; ").join(commands))
+
     def _tables(self) -> dict[str, Any]:
         with self._conn.cursor(row_factory=namedtuple_row) as cursor:
-            return {table.relname: table for table in cursor.execute(_TABLES)}
+            rows: list[Any] = cursor.execute(_TABLES).fetchall()
+        return {row.relname: row for row in rows}
 
     def _others(self) -> tuple[Any, ...]:
         pids = [self._conn.info.backend_pid, *(each.info.backend_pid for each in self._drivers if not each.closed)]
@@ -246,6 +237,7 @@ class _Reusable:
     def _disconnect(self) -> None:
         for each in self._engines.values():
             each.dispose()
+        self._drivers.clear()
 
 
 def _connect(url: str) -> "psycopg.Connection[tuple[Any, ...]]":

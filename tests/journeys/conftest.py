@@ -9,18 +9,18 @@ import pytest
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from tests.broker import redis_channel
-from tests.databases import Databases, make_cheap
+from tests.databases import Databases
 from tests.journeys.installation import MONEY, Installation
+from tests.servers import servers
 from tests.world import World
 from workers.lab.embedded import development
 from workers.producer import producer
 
 
 @pytest.fixture(scope="session")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[development.EmbeddedServers]:
+def fragile(shared_folder: Path) -> Iterator[development.EmbeddedServers]:
     """Yield servers that tests may kill; each test leaves them running."""
-    with development.temporary() as running:
-        make_cheap(running)
+    with servers(shared_folder) as running:
         yield running
 
 
