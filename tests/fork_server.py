@@ -2,8 +2,7 @@
 
 Importing Celery, SQLAlchemy, `schema` and `pipeline` costs each process two seconds of CPU and more. Here they are
 imported once, but no module of `workers`: a fork reads its settings and opens its connections like a process that was
-started normally, with the same arguments, environment, folder, session and log. A fork into which faults are injected
-imports all modules of the product anew, since faults are injected on import.
+started normally, with the same arguments, environment, folder, session and log.
 
 A request is a line of JSON on stdin. Responses are lines on stdout: `{"forked": pid}`, and when it has ended
 `{"ended": pid, "code": code}`. tests/forked_processes.py is the client.
@@ -43,7 +42,6 @@ _OTHERS = (
     "uvloop",
     "yarl",
 )
-_OURS = {"schema", "pipeline", "workers"}
 #: importing these does nothing but define: they read no environment and keep no state of a process
 _DECLARED = ("schema", "pipeline")
 _PR_SET_PDEATHSIG = 1
@@ -116,8 +114,7 @@ def become(order: dict[str, Any]) -> None:
     sys.path[:] = [str(Path.cwd()), *ours, *(each for each in sys.path if each not in ours)]
     importlib.invalidate_caches()
     if any(Path(each, "sitecustomize.py").exists() for each in ours):  # as Python does at start
-        for name in [name for name in sys.modules if name.partition(".")[0] in {*_OURS, "sitecustomize"}]:
-            del sys.modules[name]
+        sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
     _run(order["argv"])
 

@@ -196,12 +196,13 @@ def test_a_worker_finishes_its_portion_before_a_warm_shutdown(installation: Inst
     installation.campaign(5, 1000)
     codes = []
 
-    for _ in range(2):
-        installation.await_progress()
-        codes.append(installation.stop("worker"))
-        installation.start("worker")
-    codes.append(installation.stop("lane"))
-    installation.start("lane")
+    installation.await_progress()
+    codes.append(installation.stop("worker"))
+    installation.start("worker")
+    installation.await_progress()
+    codes += [installation.stop("worker"), installation.stop("lane")]
+    installation.cold.clear()
+    installation.start("worker", "lane")
 
     verdict = installation.all_is_well()
     assert codes == [0, 0, 0]

@@ -1,4 +1,7 @@
-"""Fault injection in worker processes: patches modules on import, when this folder is on PYTHONPATH.
+"""Fault injection in worker processes: patches modules, when this folder is on PYTHONPATH.
+
+A module is patched when it is imported. Where that was before, as in the fork server, the names by which other modules
+have imported what was patched are bound anew.
 
 A fault is triggered by a body, a batch size, or a file that a test puts into the folder MINES; it kills the process as
 a broken C extension would, or sends twice.
@@ -155,4 +158,18 @@ class _Layer(importlib.abc.MetaPathFinder):
         return spec
 
 
+def _lay_in_imported(name: str) -> None:
+    module = sys.modules[name]
+    before = dict(vars(module))
+    FAULTS.pop(name)(module)
+    after = vars(module)
+    patched = {id(value): after[key] for key, value in before.items() if after[key] is not value}
+    for other in [each for key, each in sys.modules.items() if key.startswith("pipeline.")]:
+        for key, value in list(vars(other).items()):
+            if id(value) in patched:
+                setattr(other, key, patched[id(value)])
+
+
+for _name in [each for each in FAULTS if each in sys.modules]:
+    _lay_in_imported(_name)
 sys.meta_path.insert(0, _Layer())
