@@ -82,7 +82,7 @@ def new_database(databases: Databases) -> NewDatabase:
 
 
 @pytest.fixture(scope="session")
-def valkey(pair: development.EmbeddedServers) -> Iterator[redis.Redis]:
+def pair_valkey(pair: development.EmbeddedServers) -> Iterator[redis.Redis]:
     """Yield a client of that Valkey."""
     with redis.Redis.from_url(pair.broker_url) as client:
         yield client
@@ -92,7 +92,7 @@ def valkey(pair: development.EmbeddedServers) -> Iterator[redis.Redis]:
 def well_carriers(request: pytest.FixtureRequest) -> None:
     """Close all circuit breakers that earlier tests opened."""
     if "pair" in request.fixturenames:
-        client: redis.Redis = request.getfixturevalue("valkey")
+        client: redis.Redis = request.getfixturevalue("pair_valkey")
         if opened := list(client.scan_iter("postroad:health*", count=1000)):
             client.delete(*opened)
 
