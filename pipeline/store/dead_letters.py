@@ -72,17 +72,19 @@ def _plain(text: str) -> str:
 
 _LATEST = """
 SELECT id, source, origin, reason, size, received_at FROM dead_letters
-WHERE source = %(source)s ORDER BY id DESC LIMIT %(limit)s
+WHERE source = %(source)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s
 """
+#: greater than any id
+_END = UUID(int=(1 << 128) - 1)
 _ONE = """
 SELECT id, source, origin, reason, size, received_at, sealed FROM dead_letters
 WHERE id = %(id)s AND source = %(source)s
 """
 
 
-def latest(conn: Connection, source: DeadLetterSource, limit: int) -> list[Row]:
-    """Return up to `limit` letters of a source without content, the latest first."""
-    rows = conn.exec_driver_sql(_LATEST, {"source": str(source), "limit": limit})
+def latest(conn: Connection, source: DeadLetterSource, limit: int, before: UUID | None = None) -> list[Row]:
+    """Return up to `limit` letters of a source without content, the latest first: before that one, if given."""
+    rows = conn.exec_driver_sql(_LATEST, {"source": str(source), "before": before or _END, "limit": limit})
     return [dict(row) for row in rows.mappings()]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from pipeline.errors import Conflict, NotFound
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -52,6 +53,36 @@ def test_a_dead_letter_is_counted_stored_encrypted_and_decrypted_again(rt: Runti
     assert not any(b"8012345678" in each for each in sealed(rt))
     assert dead_letters.shown(rt, SMPP, listed["id"]) is None
     assert [(row["source"], row["letters"]) for row in dead_letters.counts(rt)] == [("broker", 1), ("smpp", 1)]
+
+
+def test_a_message_is_put_into_its_queue_as_it_was_received_and_its_letter_is_deleted(rt: Runtime) -> None:
+    dead_letters.keep(rt, [letter(b"to +2348012345678")])
+    [listed] = dead_letters.listed(rt, BROKER, 10)
+    put: list[tuple[str, bytes]] = []
+
+    queue = dead_letters.requeue(rt, listed["id"], lambda queue, message: put.append((queue, message)))
+
+    assert (queue, put) == ("ingest", [("ingest", b"to +2348012345678")])
+    assert dead_letters.listed(rt, BROKER, 10) == []
+    assert [row["letters"] for row in dead_letters.counts(rt)] == [1]
+    with pytest.raises(NotFound):
+        dead_letters.requeue(rt, listed["id"], lambda *_: None)
+
+
+def test_a_message_stays_a_dead_letter_when_the_broker_takes_it_not_or_it_is_not_whole(
+    rt: Runtime, keyless: Runtime
+) -> None:
+    def refuse(_queue: str, _message: bytes) -> None:
+        raise Conflict("full")
+
+    dead_letters.keep(rt, [letter(b"whole"), letter(b"x" * (store.LARGEST + 1))])
+    dead_letters.keep(keyless, [letter(b"not kept")])
+
+    for each in dead_letters.listed(rt, BROKER, 10):
+        with pytest.raises(Conflict):
+            dead_letters.requeue(rt, each["id"], refuse if each["size"] == 5 else lambda *_: None)
+
+    assert len(dead_letters.listed(rt, BROKER, 10)) == 3
 
 
 def test_each_source_keeps_its_latest_dead_letters_and_counts_all(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

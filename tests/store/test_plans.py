@@ -35,6 +35,7 @@ from pipeline.store import (
     held_batches,
     idempotency_keys,
     idempotent_replays,
+    inbound_pages,
     lost_batches,
     message_index,
     message_moves,
@@ -54,13 +55,14 @@ from pipeline.store.api import (
     account_messages,
     campaign_events,
     challenges,
+    delivery_pages,
     list_inbound,
     list_messages,
     recipient_requests,
     scheduled_requests,
     webhook_deliveries,
 )
-from pipeline.store.consent import inbound, opt_outs
+from pipeline.store.consent import inbound, opt_out_pages, opt_outs
 from schema.vocabulary import BatchStatus
 from tests.databases import NewDatabase
 from tests.world import World
@@ -647,6 +649,27 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
             "before_id": UUID(int=0),
             "limit": 51,
         },
+    ),
+    "a page of an account's inbound messages": (
+        inbound_pages._OF_ACCOUNT,
+        lambda _: {"account": 1, "at": datetime.now(UTC), "id": UUID(int=0), "limit": 51},
+    ),
+    "a page of inbound messages": (inbound_pages._OF_ALL, lambda crowd: {"id": crowd.firsts[5], "limit": 51}),
+    "a page of an account's opt-outs": (
+        opt_out_pages._OF_ACCOUNT,
+        lambda _: {"account": 1, "phone": "+2348", "sender": "", "class": "", "limit": 51},
+    ),
+    "a page of opt-outs": (
+        opt_out_pages._OF_ALL,
+        lambda _: {"account": -1, "phone": "", "sender": "", "class": "", "limit": 51},
+    ),
+    "opt-outs of a number": (
+        opt_out_pages._OF_NUMBER,
+        lambda _: {"accounts": [0, 1, 2], "phone": "+2348012345678", "limit": 51},
+    ),
+    "a page of deliveries that wait": (
+        delivery_pages._WAITING,
+        lambda crowd: {"endpoint": crowd.batches[0], "at": datetime.now(UTC), "id": UUID(int=0), "limit": 51},
     ),
     "a request's span": (scheduled_requests._SPAN, lambda crowd: view(crowd, id=crowd.batches[0])),
 }

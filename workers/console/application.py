@@ -20,10 +20,15 @@ from pipeline.stages.users.user_sessions import session_of
 from workers.console import session_cookie
 from workers.console.console_routes import ConsoleRequest
 from workers.console.pages import (
+    audit_log_page,
     carriers_page,
+    dead_letters_page,
+    inbound_page,
     messages_page,
+    opt_outs_page,
     overview_page,
     profile_page,
+    routes_page,
     sign_in_page,
     webhooks_page,
 )
@@ -39,7 +44,12 @@ ROUTES = (
     *overview_page.ROUTES,
     *messages_page.ROUTES,
     *webhooks_page.ROUTES,
+    *inbound_page.ROUTES,
+    *opt_outs_page.ROUTES,
+    *audit_log_page.ROUTES,
     *carriers_page.ROUTES,
+    *routes_page.ROUTES,
+    *dead_letters_page.ROUTES,
 )
 
 _MESSAGES = {

@@ -20,9 +20,14 @@ class NavigationLink:
 LINKS = (
     NavigationLink("/", "Overview", Right.VIEW),
     NavigationLink("/messages", "Messages", Right.VIEW),
+    NavigationLink("/inbound", "Inbound", Right.VIEW),
+    NavigationLink("/opt-outs", "Opt-outs", Right.VIEW),
     NavigationLink("/webhooks", "Webhooks", Right.VIEW),
+    NavigationLink("/audit-log", "Audit log", Right.VIEW_AUDIT_LOG),
     # the installation's
     NavigationLink("/carriers", "Carriers", Right.VIEW_OPERATIONS, is_for_operators=True),
+    NavigationLink("/routes", "Routes and prices", Right.VIEW_OPERATIONS, is_for_operators=True),
+    NavigationLink("/dead-letters", "Dead letters", Right.VIEW_OPERATIONS, is_for_operators=True),
 )
 
 

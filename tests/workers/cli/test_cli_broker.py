@@ -90,6 +90,14 @@ def test_a_dropped_dead_letter_is_still_counted(keyed: Shell, letters: list[byte
     assert "no_envelope" in keyed("status").out
 
 
+def test_a_dead_letter_is_put_into_its_queue_again(keyed: Shell, letters: list[bytes], valkey: redis.Redis) -> None:
+    said = keyed("broker", "dead", "requeue", ids(keyed)[1])
+
+    assert (said.code, said.out) == (0, "it is in the queue ingest again\n")
+    assert valkey.lrange("postroad:ingest", 0, -1) == [letters[0]]
+    assert len(ids(keyed)) == 1
+
+
 def test_an_unknown_dead_letter_is_an_error(keyed: Shell) -> None:
     assert keyed("broker", "dead", "show", uuid4()).code == 1
     assert keyed("broker", "dead", "list").code == 0

@@ -34,6 +34,15 @@ _KEPT = re.compile(
 )
 
 
+#: digits that may be a phone number: all but the first four
+_DIGITS = re.compile(rb"(?<=[0-9]{4})[0-9]")
+
+
+def masked_digits(payload: bytes) -> bytes:
+    """Return what a carrier sent with dots in place of the digits that may be a phone number."""
+    return _DIGITS.sub(b".", payload)
+
+
 def masked_message(payload: bytes, *, reveal: bool) -> str:
     """Return a broker message as text, an envelope's body decoded; values are masked unless revealed.
 

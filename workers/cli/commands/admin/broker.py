@@ -1,5 +1,6 @@
 """`postroad broker`: dead letters of the message broker."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import click
 from pipeline.errors import PostroadError
 from pipeline.stages import dead_letters
 from schema.vocabulary import DeadLetterSource
+from workers.broker.requeue import put_again
 from workers.cli.terminal.masking import masked_message
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, pairs, table
@@ -60,6 +62,18 @@ def show(letter: UUID, reveal: bool, json_: bool) -> None:
     shown = ("id", "origin", "reason", "size", "received_at")
     click.echo(pairs(dict(zip(("letter", "queue", "why", "bytes", "received"), map(found.get, shown), strict=True))))
     click.echo(f"\n{content or 'Its content was not kept: there was no POSTROAD_SECRET_KEY to encrypt it.'}")
+
+
+@dead.command()
+@click.argument("letter", type=click.UUID)
+def requeue(letter: UUID) -> None:
+    """Put a dead letter's message into its queue again, after what made it unreadable was repaired.
+
+    It becomes a dead letter anew if it still cannot be read. Only Redis and Valkey take it as it was received.
+    """
+    with opened() as rt:
+        queue = dead_letters.requeue(rt, letter, partial(put_again, rt.settings.broker_url.get_secret_value()))
+    click.echo(f"it is in the queue {queue} again")
 
 
 @dead.command()

@@ -1,17 +1,15 @@
 """`postroad carrier dead`: dead letters from carriers, which could not be parsed or matched."""
 
-import re
 from uuid import UUID
 
 import click
 
 from pipeline.stages import dead_letters
 from schema.vocabulary import DeadLetterSource
+from workers.cli.terminal.masking import masked_digits
 from workers.cli.terminal.opened import opened
 from workers.cli.terminal.table_layout import as_json, table
 
-#: digits that may be a phone number: all but the first four
-_NUMBER = re.compile(rb"(?<=[0-9]{4})[0-9]")
 _SOURCE = click.option(
     "--smpp",
     "source",
@@ -56,7 +54,7 @@ def show(letter: UUID, source: str, raw: bool) -> None:
     if found["payload"] is None:
         raise click.ClickException("its content was not kept, or needs another POSTROAD_SECRET_KEY")
     payload: bytes = found["payload"]
-    click.echo(payload if raw else _NUMBER.sub(b".", payload))
+    click.echo(payload if raw else masked_digits(payload))
 
 
 @dead.command()
