@@ -32,6 +32,7 @@ from pipeline.store import (
     claim_checks,
     due_messages,
     events,
+    held_batch_pages,
     held_batches,
     idempotency_keys,
     idempotent_replays,
@@ -666,6 +667,10 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "opt-outs of a number": (
         opt_out_pages._OF_NUMBER,
         lambda _: {"accounts": [0, 1, 2], "phone": "+2348012345678", "limit": 51},
+    ),
+    "a page of held batches": (
+        held_batch_pages._PAGE,
+        lambda _: {"at": datetime.now(UTC), "id": UUID(int=0), "limit": 51},
     ),
     "a page of deliveries that wait": (
         delivery_pages._WAITING,

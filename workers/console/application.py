@@ -23,6 +23,7 @@ from workers.console.pages import (
     audit_log_page,
     carriers_page,
     dead_letters_page,
+    held_batches_page,
     inbound_page,
     messages_page,
     opt_outs_page,
@@ -49,6 +50,7 @@ ROUTES = (
     *audit_log_page.ROUTES,
     *carriers_page.ROUTES,
     *routes_page.ROUTES,
+    *held_batches_page.ROUTES,
     *dead_letters_page.ROUTES,
 )
 

@@ -27,6 +27,7 @@ LINKS = (
     # the installation's
     NavigationLink("/carriers", "Carriers", Right.VIEW_OPERATIONS, is_for_operators=True),
     NavigationLink("/routes", "Routes and prices", Right.VIEW_OPERATIONS, is_for_operators=True),
+    NavigationLink("/held-batches", "Held batches", Right.VIEW_OPERATIONS, is_for_operators=True),
     NavigationLink("/dead-letters", "Dead letters", Right.VIEW_OPERATIONS, is_for_operators=True),
 )
 

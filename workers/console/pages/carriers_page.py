@@ -55,7 +55,7 @@ def _limit(asked: ConsoleRequest) -> Response:
     except ValueError:
         raise InvalidInput(f"{words!r} is no number of segments a second") from None
     adjust_carrier(asked.rt, name, None, pace)
-    notice = f"It gets at most {pace:g} segments a second." if pace else "It has no limit any more."
+    notice = f"It gets at most {pace:.10g} segments a second." if pace else "It has no limit any more."
     return asked.redirect(f"/carriers/{name}", notice=notice)
 
 
