@@ -232,6 +232,17 @@ def list_templates(conn: Connection, account: int) -> list[dict[str, Any]]:
     return [dict(row) for row in conn.exec_driver_sql(_LIST_TEMPLATES, {"account": account}).mappings()]
 
 
+_LIST_SENDERS = """
+SELECT sender, state, countries, reason, created_at FROM sender_ids WHERE account_id = %(account)s
+ORDER BY state <> 'pending', sender
+"""
+
+
+def list_senders(conn: Connection, account: int) -> list[dict[str, Any]]:
+    """Return an account's sender ids, pending ones first."""
+    return [dict(row) for row in conn.exec_driver_sql(_LIST_SENDERS, {"account": account}).mappings()]
+
+
 _APPROVED = """
 SELECT account_id, json_agg(json_build_array(sender, countries) ORDER BY created_at, sender) FROM sender_ids
 WHERE account_id = ANY(%(accounts)s) AND state = 'approved' GROUP BY account_id

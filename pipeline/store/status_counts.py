@@ -255,3 +255,36 @@ def traffic(conn: Connection, since: datetime, account: int | None) -> list[Traf
     return [
         TrafficCount(row.minute, row.carrier, getattr(row, "class"), Status(row.status), row.messages) for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """An account's messages of a day (UTC), tests not counted."""
+
+    day: datetime
+    #: billed, and their segments
+    accepted: int
+    segments: int
+    delivered: int
+    failed: int
+    rejected: int
+    #: minor units of the account's currency that were earned
+    revenue: int
+
+
+_BY_DAY = """
+SELECT day, coalesce(sum(messages) FILTER (WHERE before = '' AND status = 'queued'), 0)::int8 AS accepted,
+       coalesce(sum(segments) FILTER (WHERE before = '' AND status = 'queued'), 0)::int8 AS segments,
+       coalesce(sum(messages) FILTER (WHERE status = 'delivered'), 0)::int8 AS delivered,
+       coalesce(sum(messages) FILTER (WHERE status = 'failed'), 0)::int8 AS failed,
+       coalesce(sum(messages) FILTER (WHERE status = 'rejected'), 0)::int8 AS rejected,
+       coalesce(sum(revenue), 0)::int8 AS revenue
+FROM status_counts_by_day WHERE account_id = %(account)s AND day >= %(since)s AND NOT test
+GROUP BY day ORDER BY day DESC
+"""
+
+
+def by_day(conn: Connection, account: int, since: datetime) -> list[DayCount]:
+    """Return an account's messages and revenue by day, the latest first; the last seconds may be missing."""
+    rows = conn.exec_driver_sql(_BY_DAY, {"account": account, "since": since}).mappings()
+    return [DayCount(**row) for row in rows]

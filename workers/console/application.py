@@ -21,6 +21,7 @@ from workers.console import session_cookie
 from workers.console.console_routes import ConsoleRequest
 from workers.console.pages import (
     audit_log_page,
+    accounts_page,
     carriers_page,
     dead_letters_page,
     held_batches_page,
@@ -31,6 +32,7 @@ from workers.console.pages import (
     profile_page,
     routes_page,
     sign_in_page,
+    users_page,
     webhooks_page,
 )
 from workers.console.rendering import Templates, reader_zone
@@ -52,6 +54,8 @@ ROUTES = (
     *routes_page.ROUTES,
     *held_batches_page.ROUTES,
     *dead_letters_page.ROUTES,
+    *accounts_page.ROUTES,
+    *users_page.ROUTES,
 )
 
 _MESSAGES = {

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pipeline.errors import InvalidInput, NotFound
+from pipeline.rules.money import currencies
 from pipeline.runtime import Runtime
 from schema.user import UserSession
 from schema.vocabulary import Right
@@ -61,6 +62,10 @@ class ConsoleRequest:
         """Return a field of the form without surrounding spaces; "" where it is missing or a file."""
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
+
+    def minor(self, name: str, currency: str) -> int:
+        """Return an amount of the form, written as `12.50`, in minor units; InvalidInput."""
+        return currencies.minor(self.text(name), currency)
 
     def file(self, name: str) -> UploadFile | None:
         """Return an uploaded file; None where none was chosen."""

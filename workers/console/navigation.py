@@ -23,6 +23,8 @@ LINKS = (
     NavigationLink("/inbound", "Inbound", Right.VIEW),
     NavigationLink("/opt-outs", "Opt-outs", Right.VIEW),
     NavigationLink("/webhooks", "Webhooks", Right.VIEW),
+    NavigationLink("/accounts", "Accounts", Right.VIEW),
+    NavigationLink("/users", "Users", Right.MANAGE_USERS),
     NavigationLink("/audit-log", "Audit log", Right.VIEW_AUDIT_LOG),
     # the installation's
     NavigationLink("/carriers", "Carriers", Right.VIEW_OPERATIONS, is_for_operators=True),

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from pipeline.errors import require
 from pipeline.rules.numbers.senders import is_sender
 from pipeline.runtime import Runtime
 from pipeline.store import accounts
 from schema.vocabulary import SenderState
+
+Row = dict[str, Any]
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
@@ -30,3 +33,9 @@ def set_sender(
         require(_COUNTRY.fullmatch(country), f"{country!r} is not a country: write its ISO 3166 code, such as NG")
     with rt.begin() as conn:
         accounts.set_sender(conn, accounts.named(conn, name).id, sender, state, reason, countries)
+
+
+def list_senders(rt: Runtime, name: str) -> list[Row]:
+    """Return the sender ids of an account, those that wait for approval first; NotFound."""
+    with rt.read_only() as conn:
+        return accounts.list_senders(conn, accounts.named(conn, name).id)

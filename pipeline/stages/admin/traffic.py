@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pipeline.runtime import Runtime
 from pipeline.store import accounts, backlog, status_counts
 from pipeline.store.backlog import Backlog
-from pipeline.store.status_counts import TrafficCount
+from pipeline.store.status_counts import DayCount, TrafficCount
 from schema.vocabulary import Status
 
 _MINUTE = timedelta(minutes=1)
@@ -84,6 +84,13 @@ def backlog_of(rt: Runtime) -> BacklogTotal:
     """Return what waits for carriers, or for its time; held messages do not count."""
     with rt.read_only() as conn:
         return BacklogTotal(backlog.by_class_and_carrier(conn, rt.now()))
+
+
+def daily(rt: Runtime, account: str, days: int = 31) -> list[DayCount]:
+    """Return the messages and the revenue of an account by day (UTC), the latest first. NotFound."""
+    since = rt.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+    with rt.read_only() as conn:
+        return status_counts.by_day(conn, accounts.named(conn, account).id, since)
 
 
 def _series(
