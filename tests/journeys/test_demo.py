@@ -79,6 +79,7 @@ def test_postroad_up_sends_a_message_recovers_from_a_kill_and_stops_on_sigint(po
         waiting(lambda: story(postroad, message, ours)["message"]["status"] == "delivered")
         second = type_in(postroad, "up", ours=ours)
         assert_flower_wants_a_password(ours)
+        assert_the_console_signs_in_by_a_link(postroad, ours)
         process.kill()
 
     assert (second.returncode, second.stdout) == (1, "")
@@ -100,6 +101,7 @@ def test_postroad_up_sends_a_message_recovers_from_a_kill_and_stops_on_sigint(po
 
 PORTS = (
     "POSTROAD_GATEWAY_PORT",
+    "POSTROAD_CONSOLE_PORT",
     "POSTROAD_FLOWER_PORT",
     "POSTROAD_SIMULATOR_PORT",
     "POSTROAD_SIMULATOR_SMPP_PORT",
@@ -188,6 +190,14 @@ def assert_logged_alike(said: str, home: Path) -> None:
 def flat(content: Any) -> Iterator[Any]:
     for each in content.values() if isinstance(content, dict) else [content]:
         yield from flat(each) if isinstance(each, dict) else [each]
+
+
+def assert_the_console_signs_in_by_a_link(postroad: Path, ours: dict[str, str]) -> None:
+    link = type_in(postroad, "user", "link", "admin", ours=ours).stdout.split()
+    [url] = [word for word in link if word.startswith("http")]
+    assert f":{ours['POSTROAD_CONSOLE_PORT']}/link?token=" in url
+    with urlopen(url, timeout=10) as page:  # noqa: S310 - ours
+        assert "This link signs you in once." in page.read().decode()
 
 
 def processes_of(mark: str) -> list[str]:

@@ -149,7 +149,7 @@ def test_up_refuses_an_invalid_log_level(bare_shell: Shell, tmp_path: Path) -> N
 def test_up_names_the_setting_of_a_port_that_is_taken(bare_shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        names = {"GATEWAY_PORT", "SIMULATOR_PORT", "SIMULATOR_SMPP_PORT", "FLOWER_PORT"}
+        names = {"GATEWAY_PORT", "CONSOLE_PORT", "SIMULATOR_PORT", "SIMULATOR_SMPP_PORT", "FLOWER_PORT"}
         for name in names:
             others = names - {name}
             bare_shell.set(**{name: str(port)}, **{each: str(free_port()) for each in others})
