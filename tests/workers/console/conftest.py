@@ -4,6 +4,7 @@ import http.cookiejar
 import os
 import re
 import shutil
+import socket
 import threading
 import urllib.error
 import urllib.parse
@@ -132,22 +133,24 @@ def console(
     pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Console]:
     """Yield a running console, whose world the module's tests share."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
     settings = Settings(
         database_url=new_database(),
         broker_url=pair.broker_url,
         home=tmp_path_factory.mktemp("home"),
         secret_key="s" * 40,
+        console_port=port,
     )
     rt = Runtime(settings)
-    server = uvicorn.Server(config(rt, "127.0.0.1", 0))
-    thread = threading.Thread(target=server.run)
+    server = uvicorn.Server(config(rt, "127.0.0.1", port))
+    thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             thread.join(0.01)
-        [listening] = server.servers
-        yield Console(rt, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+        yield Console(rt, settings.console_address)
     finally:
         server.should_exit = True
         thread.join()

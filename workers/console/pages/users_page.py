@@ -26,7 +26,7 @@ def _page(asked: ConsoleRequest, problem: str = "", link: LoginLink | None = Non
         accounts=[] if asked.account else list(account_names(rt)),
         problem=problem,
         link=link,
-        link_url=f"{asked.http.base_url}link?token={link.token}" if link else "",
+        link_url=f"{rt.settings.console_address}/link?token={link.token}" if link else "",
     )
 
 
