@@ -2,11 +2,14 @@
 
 import logging
 import signal
+import socket
 import time
-from collections.abc import Iterable
-from threading import Event, Lock
+from collections.abc import Callable, Iterable, Mapping
+from socketserver import ThreadingMixIn
+from threading import Event, Lock, Thread
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -63,6 +66,36 @@ class InstallationCollector(Collector):
         return found
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each request in a thread."""
+
+    daemon_threads = True
+
+
+class _ServerOfIPv6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    """Logs no request."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called
+        """Do nothing."""
+
+
+def _application(registry: CollectorRegistry) -> Callable[..., Iterable[bytes]]:
+    """Return the application that serves metrics, and /livez, which reads nothing."""
+    metrics: Callable[..., Iterable[bytes]] = make_wsgi_app(registry)
+
+    def answer(environ: Mapping[str, str], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/livez":
+            return metrics(environ, start_response)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"ok"]
+
+    return answer
+
+
 def serve(settings: Settings) -> None:
     """Serve metrics until SIGTERM or SIGINT; ConfigurationError when the port is in use."""
     if not settings.metrics_port:
@@ -76,7 +109,15 @@ def serve(settings: Settings) -> None:
     registry = CollectorRegistry()
     registry.register(InstallationCollector(rt, watch))
     watch.start()
-    server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+    server = make_server(
+        settings.metrics_host,
+        settings.metrics_port,
+        _application(registry),
+        _ServerOfIPv6 if ":" in settings.metrics_host else _Server,
+        _Handler,
+    )
+    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     log.info("metrics at http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
     try:
         stopped.wait()

@@ -31,6 +31,7 @@ class HttpCheck:
 HTTP: Mapping[str, HttpCheck] = {
     "gateway": HttpCheck("POSTROAD_GATEWAY_HOST", "POSTROAD_GATEWAY_PORT", 8080, "/readyz"),
     "console": HttpCheck("POSTROAD_CONSOLE_HOST", "POSTROAD_CONSOLE_PORT", 8081, "/readyz"),
+    "metrics": HttpCheck("POSTROAD_METRICS_HOST", "POSTROAD_METRICS_PORT", 9464, "/livez"),
     "flower": HttpCheck("POSTROAD_FLOWER_HOST", "POSTROAD_FLOWER_PORT", 5555, "/healthcheck"),
 }
 #: processes that write heartbeats

@@ -30,6 +30,7 @@ from workers.metrics import definitions
 from workers.metrics.broker_state import BrokerWatch, read_broker
 from workers.metrics.definitions import MetricType
 from workers.metrics.exporter import InstallationCollector
+from workers.processes.health_checks import fault
 
 NUMBERS = ("+2348012345678", "+2348012345679", "+447400123456")
 TEXT = "Your ride arrives at 9."
@@ -211,9 +212,12 @@ def test_the_process_answers_while_database_and_broker_are_away_and_ends_on_sigt
         eventually(lambda: is_listening(port) or process.poll() is not None)
         with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
             scrape = Scrape(answer.read().decode())
+        unwell = fault("metrics", environment)
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(20) == 0
+        assert unwell is None
+        assert fault("metrics", environment)
         servers = ("database", "broker", "valkey")
         assert [scrape(f"postroad_{server}_up") for server in servers] == [0, 0, 0]
     finally:
