@@ -56,8 +56,8 @@ class _Table:
         header = reader.read_header(lambda cells: any(fold(each) in map(fold, wanted) for each in cells))
         if header is None:
             raise BrokenCsvFile(
-                f"line 1: no column is called {' or '.join(wanted)}; the first line must name the columns, and "
-                "--number-column says which one holds the numbers"
+                f"line 1: no column is called {' or '.join(wanted)}; the first line must name the columns, one of them "
+                "so, or give the name of the column with the numbers"
             )
         self._reader, self._preview = reader, preview
         self._header = [name.strip() for name in header]
@@ -76,7 +76,7 @@ class _Table:
         columns = ", ".join(filter(None, self._header[:_NAMED])) + ", …" * (len(self._header) > _NAMED)
         for name in self._preview.names:
             if name not in self._merge and name not in self.shared:
-                words = "no column has this name, and no --field"
+                words = "no column has this name, and no field for all recipients"
                 raise BrokenCsvFile(f"the text needs ${{{name}}}: {words}; the columns are {columns}")
         for name in _LOOSE.findall(self._preview.text):
             if name not in self._preview.names and find_column(self._header, name) is not None and name.strip():

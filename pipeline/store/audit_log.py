@@ -62,6 +62,21 @@ def listing(
     return [dict(row) for row in conn.exec_driver_sql(query, {"since": since, "limit": limit, **given}).mappings()]
 
 
+_OF_SUBJECT = """
+SELECT at, actor_kind, actor, claimed, action, subject_table, before, after FROM audit_log
+WHERE account_id = %(account)s AND at >= %(since)s AND subject_table = ANY(%(tables)b) AND subject = %(subject)s
+ORDER BY at DESC, id DESC LIMIT %(limit)s
+"""
+
+
+def of_subject(
+    conn: Connection, account: int, tables: Collection[str], subject: str, since: datetime, limit: int
+) -> list[Row]:
+    """Return up to `limit` entries since then about one subject of an account, the latest first."""
+    params = {"account": account, "tables": list(tables), "subject": subject, "since": since, "limit": limit}
+    return [dict(row) for row in conn.exec_driver_sql(_OF_SUBJECT, params).mappings()]
+
+
 _WRITERS = """
 SELECT DISTINCT actor_kind || ':' || name AS writer
 FROM audit_log AS l CROSS JOIN unnest(ARRAY[l.actor, l.claimed]) AS n (name)

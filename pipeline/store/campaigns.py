@@ -116,6 +116,38 @@ def listing(conn: Connection, account: int | None, before: UUID, most: int) -> l
     return [as_campaign(row) for row in rows]
 
 
+#: campaigns that one call examines for a state
+EXAMINED = 1000
+_IN_STATE = f"""
+{SELECT} WHERE c.id = ANY(ARRAY(
+    SELECT id FROM campaigns WHERE id < %(before)s{{condition}} ORDER BY id DESC LIMIT {EXAMINED}
+)) AND c.state = %(state)s ORDER BY c.id DESC LIMIT %(most)s
+"""
+_IN_STATE_OF_ALL = _IN_STATE.format(condition="")
+_IN_STATE_OF = _IN_STATE.format(condition=" AND account_id = %(account)s")
+
+
+def in_state(conn: Connection, account: int | None, state: CampaignState, before: UUID, most: int) -> list[Campaign]:
+    """Return those in a state of the `EXAMINED` campaigns before an id that `listing` would begin with."""
+    params = {"account": account, "state": str(state), "before": before, "most": most}
+    rows = conn.exec_driver_sql(_IN_STATE_OF_ALL if account is None else _IN_STATE_OF, params)
+    return [as_campaign(row) for row in rows]
+
+
+_LAST_EXAMINED = f"""
+SELECT id FROM campaigns WHERE id < %(before)s{{condition}} ORDER BY id DESC OFFSET {EXAMINED - 1} LIMIT 1
+"""
+_LAST_EXAMINED_OF_ALL = _LAST_EXAMINED.format(condition="")
+_LAST_EXAMINED_OF = _LAST_EXAMINED.format(condition=" AND account_id = %(account)s")
+
+
+def last_examined(conn: Connection, account: int | None, before: UUID) -> UUID | None:
+    """Return the last campaign that `in_state` examines before an id; None: it examines all."""
+    params = {"account": account, "before": before}
+    row = conn.exec_driver_sql(_LAST_EXAMINED_OF_ALL if account is None else _LAST_EXAMINED_OF, params).first()
+    return row.id if row else None
+
+
 _INSERT = """
 WITH made AS (
     INSERT INTO campaigns ({columns}) VALUES ({values}) ON CONFLICT (account_id, name) DO NOTHING RETURNING id

@@ -1,7 +1,9 @@
 """Who may approve a campaign: another actor than its writers above an account's amount; also as one of a series."""
 
+from pipeline.rules.money.currencies import spell
 from pipeline.runtime import Connection
 from pipeline.store import accounts, audit_log, campaigns
+from schema.actor import Actor, actor_name
 from schema.campaign import Campaign
 from schema.vocabulary import ActorKind
 
@@ -24,6 +26,30 @@ def covers(conn: Connection, approver: str, campaign: Campaign, cost: int) -> bo
         return True
     is_authenticated = approver.partition(":")[0] in AUTHENTICATED
     return is_authenticated and not is_same(approver, campaign.created_by) and not is_writer(conn, approver, campaign)
+
+
+def refusal(conn: Connection, campaign: Campaign, cost: int, actor: Actor | None) -> str | None:
+    """Return why an actor may not approve a campaign at its cost; None: he may.
+
+    Where the account demands another approver than those who wrote it, a claimed name proves nothing: it makes nobody
+    another actor, but may show that this one is the creator.
+    """
+    limit = accounts.four_eyes_above(conn, campaign.account_id)
+    if limit is None or cost <= limit:
+        return None
+    above = f"account {campaign.account!r} requires a second person above {spell(limit, campaign.currency)}"
+    if actor is None or actor.kind not in AUTHENTICATED:
+        return f"{above}: a user or an API key must approve"
+    creator = campaign.created_by
+    names = filter(None, (actor.name, actor.claimed))
+    if any(is_same(creator, f"{actor.kind}:{name}") for name in names):
+        return f"{above}: its creator, {creator}, cannot approve campaign {campaign.name!r}"
+    if actor.kind is ActorKind.OS_USER and actor.claimed is not None:
+        return f"{above}: a user must approve as himself, without --as or sudo"
+    if is_writer(conn, actor_name(actor), campaign):
+        writer = f"{actor_name(actor)}, who has created it, changed it or loaded recipients"
+        return f"{above}: {writer}, cannot approve campaign {campaign.name!r}"
+    return None
 
 
 def is_same(one: str, other: str) -> bool:

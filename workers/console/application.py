@@ -22,6 +22,11 @@ from workers.console.console_routes import ConsoleRequest
 from workers.console.pages import (
     audit_log_page,
     accounts_page,
+    campaign_control_page,
+    campaign_files_page,
+    campaign_form_page,
+    campaign_quote_page,
+    campaigns_page,
     carriers_page,
     dead_letters_page,
     held_batches_page,
@@ -56,6 +61,11 @@ ROUTES = (
     *dead_letters_page.ROUTES,
     *accounts_page.ROUTES,
     *users_page.ROUTES,
+    *campaign_form_page.ROUTES,
+    *campaigns_page.ROUTES,
+    *campaign_quote_page.ROUTES,
+    *campaign_control_page.ROUTES,
+    *campaign_files_page.ROUTES,
 )
 
 _MESSAGES = {

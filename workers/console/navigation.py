@@ -20,6 +20,7 @@ class NavigationLink:
 LINKS = (
     NavigationLink("/", "Overview", Right.VIEW),
     NavigationLink("/messages", "Messages", Right.VIEW),
+    NavigationLink("/campaigns", "Campaigns", Right.VIEW),
     NavigationLink("/inbound", "Inbound", Right.VIEW),
     NavigationLink("/opt-outs", "Opt-outs", Right.VIEW),
     NavigationLink("/webhooks", "Webhooks", Right.VIEW),

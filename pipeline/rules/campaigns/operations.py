@@ -1,7 +1,7 @@
 """What operators may do with a campaign, by its state."""
 
 from pipeline.errors import require
-from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, ENDED
+from pipeline.rules.campaign_lifecycle import CAMPAIGN_MOVES, EDITABLE, ENDED
 from schema.vocabulary import CampaignState as State
 
 #: how the reason of a pause by a gate begins
@@ -24,6 +24,14 @@ _STEPS_BEFORE: dict[str, frozenset[State]] = {
     "check": frozenset(state for state, after in CAMPAIGN_MOVES.items() if State.CHECKING in after),
     "approve": frozenset({State.QUOTED}),
 }
+
+#: what changes what it would send: step → the states that allow it
+_WRITING: dict[str, frozenset[State]] = {"load": EDITABLE, "change": EDITABLE | {State.APPROVED}}
+
+
+def possible_operations(state: State) -> frozenset[str]:
+    """Return what operators may do with a campaign in a state."""
+    return frozenset(each for each, states in (_WRITING | _STEPS_BEFORE | OPERATIONS).items() if state in states)
 
 
 def refusal(name: str, state: State, operation: str) -> str | None:

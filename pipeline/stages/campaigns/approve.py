@@ -5,12 +5,12 @@ from uuid import UUID
 from pipeline.errors import Conflict, NotFound
 from pipeline.rules.money.currencies import spell
 from pipeline.rules.money.quotes import Quote
-from pipeline.runtime import Connection, Runtime, acting
-from pipeline.store import accounts, batches, campaigns
+from pipeline.runtime import Runtime, acting
+from pipeline.store import batches, campaigns
 from pipeline.transitions import campaign_approvals, campaign_moves, campaign_quotes
-from schema.actor import Actor, actor_name
+from schema.actor import actor_name
 from schema.campaign import Campaign
-from schema.vocabulary import ActorKind, CampaignState
+from schema.vocabulary import CampaignState
 
 
 def approve(rt: Runtime, campaign: UUID, *, max_cost: int | None = None) -> Campaign:
@@ -31,7 +31,8 @@ def approve(rt: Runtime, campaign: UUID, *, max_cost: int | None = None) -> Camp
         if outdated is None:
             cost = Quote.from_json(found.quote).total.amount
             _require_affordable(found, cost, max_cost)
-            _require_second_actor(conn, found, cost, acting.get())
+            if words := campaign_approvals.refusal(conn, found, cost, acting.get()):
+                raise Conflict(words)
             columns = {"approved_by": actor_name(acting.get()), "approved_at": now, "max_cost": cost}
             campaigns.update(conn, campaign, {CampaignState.QUOTED}, columns)
             campaign_moves.move(conn, now, found, CampaignState.APPROVED)
@@ -54,25 +55,3 @@ def _require_affordable(campaign: Campaign, cost: int, max_cost: int | None) -> 
     if max_cost is not None and cost > max_cost:
         quoted, most = spell(cost, campaign.currency), spell(max_cost, campaign.currency)
         raise Conflict(f"campaign {campaign.name!r} costs {quoted}, more than {most}: it is not approved")
-
-
-def _require_second_actor(conn: Connection, campaign: Campaign, cost: int, actor: Actor | None) -> None:
-    """Raise Conflict where an account demands another approver than those who wrote it, and this is none.
-
-    A claimed name proves nothing: it makes nobody another actor, but may show that this one is the creator.
-    """
-    limit = accounts.four_eyes_above(conn, campaign.account_id)
-    if limit is None or cost <= limit:
-        return
-    above = f"account {campaign.account!r} requires a second person above {spell(limit, campaign.currency)}"
-    if actor is None or actor.kind not in campaign_approvals.AUTHENTICATED:
-        raise Conflict(f"{above}: a user or an API key must approve")
-    creator = campaign.created_by
-    names = filter(None, (actor.name, actor.claimed))
-    if any(campaign_approvals.is_same(creator, f"{actor.kind}:{name}") for name in names):
-        raise Conflict(f"{above}: its creator, {creator}, cannot approve campaign {campaign.name!r}")
-    if actor.kind is ActorKind.OS_USER and actor.claimed is not None:
-        raise Conflict(f"{above}: a user must approve as himself, without --as or sudo")
-    if campaign_approvals.is_writer(conn, actor_name(actor), campaign):
-        writer = f"{actor_name(actor)}, who has created it, changed it or loaded recipients"
-        raise Conflict(f"{above}: {writer}, cannot approve campaign {campaign.name!r}")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.runtime import Runtime
@@ -52,7 +52,21 @@ class CampaignCounts:
         """Return the counts of all messages."""
         return MessageCounts(name="", **{name: sum(getattr(each, name) for each in self.countries) for name in _SUMS})
 
+    def per_second(self, since: datetime | None, now: datetime) -> float | None:
+        """Return how many messages a second carriers took in the last minutes; None: none, or too few to say.
 
+        `since`: when the campaign began, or went on.
+        """
+        recent = [each for each in self.minutes if each.status is Status.SENT and each.minute >= now - _RECENT]
+        if not recent:
+            return None
+        begun = max(filter(None, (recent[0].minute, since)))
+        seconds = (now - begun).total_seconds()
+        return sum(each.messages for each in recent) / seconds if seconds >= 1 else None
+
+
+#: minutes that the present speed is told by
+_RECENT = timedelta(minutes=2)
 _SUMS = ("queued", "sent", "delivered", "failed", "rejected", "cancelled", "segments", "revenue")
 
 

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
@@ -82,6 +83,15 @@ class Visitor:
         data = urllib.parse.urlencode({"csrf_token": self.csrf} | form).encode()
         return self._ask(urllib.request.Request(self.url + path, data, dict(headers or {})))  # noqa: S310
 
+    def upload(self, path: str, field: str, file_name: str, content: str, /, **form: str) -> Answer:
+        """Post a form with a file and the CSRF token."""
+        parts = [f'form-data; name="{key}"\r\n\r\n{value}' for key, value in ({"csrf_token": self.csrf} | form).items()]
+        escaped = file_name.replace('"', "%22")  # as browsers write it (HTML 4.10.21.8)
+        parts.append(f'form-data; name="{field}"; filename="{escaped}"\r\nContent-Type: text/csv\r\n\r\n{content}')
+        data = "".join(f"--edge\r\nContent-Disposition: {each}\r\n" for each in parts) + "--edge--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+        return self._ask(urllib.request.Request(self.url + path, data.encode(), headers))  # noqa: S310
+
     def _ask(self, request: urllib.request.Request) -> Answer:
         if self.token:
             request.add_unredirected_header("Cookie", f"postroad_session={self.token}")
@@ -103,9 +113,9 @@ class Visitor:
 class Console:
     """A console that serves this module's database."""
 
-    def __init__(self, rt: Runtime, url: str) -> None:
+    def __init__(self, rt: Runtime, url: str, world: World | None = None) -> None:
         self.rt, self.url = rt, url
-        self.world = World(rt)
+        self.world = world or World(rt)
 
     def add_user(self, name: str, *roles: Role, account: str | None = None) -> str:
         """Create a user with the usual password; return the name."""
@@ -134,27 +144,37 @@ def console(
 ) -> Iterator[Console]:
     """Yield a running console, whose world the module's tests share."""
     listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
     settings = Settings(
         database_url=new_database(),
         broker_url=pair.broker_url,
         home=tmp_path_factory.mktemp("home"),
         secret_key="s" * 40,
-        console_port=port,
+        console_port=listening.getsockname()[1],
     )
     rt = Runtime(settings)
-    server = uvicorn.Server(config(rt, "127.0.0.1", port))
+    try:
+        with served(rt, listening):
+            yield Console(rt, settings.console_address)
+    finally:
+        rt.close()
+
+
+@contextmanager
+def served(rt: Runtime, listening: socket.socket | None = None) -> Iterator[str]:
+    """Yield the address of a console that serves a runtime's database."""
+    listening = listening or socket.create_server(("127.0.0.1", 0))
+    host, port = listening.getsockname()
+    server = uvicorn.Server(config(rt, host, port))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             thread.join(0.01)
-        yield Console(rt, settings.console_address)
+        yield f"http://{host}:{port}"
     finally:
         server.should_exit = True
         thread.join()
-        rt.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,12 @@ import click
 
 from pipeline.runtime import Runtime
 from pipeline.stages.campaigns import control
-from pipeline.stages.campaigns.results import (
-    CampaignStanding,
-    ResultRow,
-    csv_lines,
-    masked_number,
-    result_rows,
-    standing,
-)
+from pipeline.stages.campaigns.results import CampaignStanding, result_rows, standing
 from pipeline.stages.campaigns.series import end_repeat as end_series
 from pipeline.stages.campaigns.series import read_series
 from schema.campaign import Campaign
 from schema.vocabulary import CampaignState, RowOutcome
+from workers.campaign_csv import RESULT_COLUMNS, result_values, results_csv
 from workers.campaign_wiring import abort as abort_campaign
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
 from workers.cli.terminal.opened import opened
@@ -31,8 +25,6 @@ from workers.cli.terminal.table_layout import moment
 _PAUSE = 1.0
 #: weight of the latest look in the rate that is shown
 _LATEST = 0.3
-#: columns of the results file
-_COLUMNS = tuple(ResultRow.__annotations__)
 
 _reason = click.option("--reason", help="Why: a line that `campaign status` shows.")
 
@@ -150,22 +142,16 @@ def results(name: str, account: str | None, numbers: bool, json_: bool) -> None:
     """
     with opened() as rt:
         found = found_campaign(rt, name, account)
-        rows = (_values(row, numbers) for page in result_rows(rt, found.id) for row in page)
-        lines = _json_lines(rows) if json_ else csv_lines(_COLUMNS, rows)
+        lines = _json_lines(rt, found, numbers) if json_ else results_csv(rt, found.id, numbers=numbers)
         for text in lines:
             click.echo(text, nl=False)
 
 
-def _values(row: ResultRow, numbers: bool) -> list[object]:
-    number = row.number if numbers else masked_number(row.number)
-    return [number if word == "number" else getattr(row, word) for word in _COLUMNS]
-
-
-def _json_lines(rows: Iterator[list[object]]) -> Iterator[str]:
-    for row in rows:
+def _json_lines(rt: Runtime, campaign: Campaign, numbers: bool) -> Iterator[str]:
+    for row in (row for page in result_rows(rt, campaign.id) for row in page):
         shown = {
             word: value if isinstance(value, int | None) else str(value)
-            for word, value in zip(_COLUMNS, row, strict=True)
+            for word, value in zip(RESULT_COLUMNS, result_values(row, numbers=numbers), strict=True)
         }
         yield json.dumps(shown, ensure_ascii=False) + "\n"
 

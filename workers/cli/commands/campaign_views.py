@@ -1,19 +1,21 @@
 """`postroad campaign list`, `status`, `errors`: shows campaigns, one campaign, and its rows that are not sent."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from pipeline.runtime import Runtime
 from pipeline.stages.campaigns.counts import campaign_counts
 from pipeline.stages.campaigns.list_campaigns import list_campaigns
 from pipeline.stages.campaigns.read_quote import spell
-from pipeline.stages.campaigns.results import csv_lines, masked_number, standing
+from pipeline.stages.campaigns.results import masked_number, standing
 from pipeline.stages.campaigns.series import read_series
 from pipeline.stages.campaigns.unsent_rows import COLUMNS, unsent_rows
 from schema.campaign import Campaign, CampaignProgress
+from workers.campaign_csv import errors_csv
 from workers.cli.terminal.campaign_counts import counts_lines, minutes_lines
 from workers.cli.terminal.campaign_options import JSON, found_campaign, with_campaign
 from workers.cli.terminal.opened import opened
@@ -76,17 +78,16 @@ def errors(name: str, account: str | None, numbers: bool, json_: bool) -> None:
     With --json a JSON object a line.
     """
     with opened() as rt:
-        rows = unsent_rows(rt, found_campaign(rt, name, account).id)
-        shown = rows if numbers else ({**row, "phone": masked_number(row["phone"])} for row in rows)
-        for text in (
-            _json_lines(shown) if json_ else csv_lines(COLUMNS, ([row[word] for word in COLUMNS] for row in shown))
-        ):
+        found = found_campaign(rt, name, account)
+        lines = _json_lines(rt, found, numbers) if json_ else errors_csv(rt, found.id, numbers=numbers)
+        for text in lines:
             click.echo(text, nl=False)
 
 
-def _json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for row in rows:
-        yield json.dumps({word: row[word] for word in COLUMNS}, ensure_ascii=False) + "\n"
+def _json_lines(rt: Runtime, campaign: Campaign, numbers: bool) -> Iterator[str]:
+    for row in unsent_rows(rt, campaign.id):
+        shown = row if numbers else row | {"phone": masked_number(row["phone"])}
+        yield json.dumps({word: shown[word] for word in COLUMNS}, ensure_ascii=False) + "\n"
 
 
 def _as_json(campaign: Campaign) -> dict[str, Any]:

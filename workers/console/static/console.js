@@ -69,6 +69,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw
 document.addEventListener("submit", (event) => {
   const question = event.submitter && event.submitter.dataset.confirm;
   if (question && !confirm(question)) { event.preventDefault(); return; }
-  if (event.target.method === "post" && event.submitter) setTimeout(() => { event.submitter.disabled = true; });
+  // a download leaves its page as it is
+  if (event.target.method === "post" && event.submitter && !("download" in event.target.dataset)) setTimeout(() => { event.submitter.disabled = true; });
 });
 addEventListener("pageshow", () => document.querySelectorAll("button:disabled[data-confirm], form[method=post] button:disabled").forEach((each) => { each.disabled = false; }));
