@@ -3,7 +3,7 @@
 import redis
 
 from pipeline.errors import Conflict
-from workers.broker.unread_queues import PREFIX
+from workers.broker.queue_depths import PREFIX
 from workers.queues import QUEUES
 
 #: seconds to wait for the broker

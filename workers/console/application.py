@@ -20,8 +20,8 @@ from pipeline.stages.users.user_sessions import session_of
 from workers.console import session_cookie
 from workers.console.console_routes import ConsoleRequest
 from workers.console.pages import (
-    audit_log_page,
     accounts_page,
+    audit_log_page,
     campaign_control_page,
     campaign_files_page,
     campaign_form_page,
