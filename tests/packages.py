@@ -15,7 +15,7 @@ from tests.forked_processes import ROOT
 #: program that calls setuptools; the last line that it prints is the file's name
 _BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"
 #: the parts of the checkout that a build sees; one file stands for all tests
-_FOLDERS = ("schema", "pipeline", "workers", "docs", "client")
+_FOLDERS = ("schema", "pipeline", "workers", "docs", "deploy", "client")
 _A_TEST = Path("tests/test_packaging.py")
 #: the program of a dependency that the Procfile calls
 _CELERY = "#!/bin/sh\nexec '{python}' -m celery \"$@\"\n"

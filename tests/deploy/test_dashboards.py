@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.deploy.promtool import RULES
-from workers.metrics.definitions import GATEWAY, INSTALLATION, MetricType
+from workers.metrics.metric_definitions import GATEWAY, INSTALLATION, MetricType
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))

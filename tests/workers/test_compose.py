@@ -167,6 +167,7 @@ def test_the_example_env_file_names_every_setting_of_the_compose_files_and_no_se
     assert example == read
     assert {name for name, word in example.items() if not word} == {
         *SECRETS,
+        "POSTROAD_CONSOLE_URL",
         "POSTROAD_GRAFANA_PASSWORD",
         "POSTROAD_SECRET_KEY",
         "POSTROAD_SECRET_KEY_OLD",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from workers.metrics.definitions import MetricDefinition, MetricType
+from workers.metrics.metric_definitions import MetricDefinition, MetricType
 
 
 class Samples:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from pipeline.settings import Settings
-from workers.metrics import definitions as m
+from workers.metrics import metric_definitions as m
 from workers.metrics.families import Samples
 
 log = logging.getLogger(__name__)

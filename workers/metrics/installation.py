@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from pipeline.stages.admin.metrics_snapshot import BUCKET_NAMES, DEAD_LETTERS_KEPT, MetricsSnapshot, ValkeyState
 from schema.vocabulary import BatchStatus, CampaignState, Counter, HoldReason, PauseCause, Status
-from workers.metrics import definitions as m
+from workers.metrics import metric_definitions as m
 from workers.metrics.broker_state import BrokerState
 from workers.metrics.families import Samples
 

@@ -37,7 +37,7 @@ __all__ = ["BUCKET_NAMES", "DEAD_LETTERS_KEPT", "MetricsSnapshot", "ValkeyState"
 #: seconds after which no further query is begun
 _DEADLINE = 5.0
 #: age of the messages whose attempts in doubt are counted: longer than a message is in doubt
-_DOUBTS = timedelta(days=35)
+_IN_DOUBT = timedelta(days=35)
 #: the period of the delivery ratio, and the age of bind reports by processes that may be running
 _RECENT, _BINDS = timedelta(hours=1), timedelta(hours=1)
 #: seconds after which a bind report is stale: a running process writes one every minute
@@ -131,7 +131,7 @@ def read_snapshot(rt: Runtime) -> MetricsSnapshot:
             totals=metric_counters.totals(checked(conn)),
             backlog=due_messages.due(checked(conn), now),
             held=due_messages.held(checked(conn)),
-            in_doubt=due_messages.in_doubt(checked(conn), ids.lowest(now - _DOUBTS)),
+            in_doubt=due_messages.in_doubt(checked(conn), ids.lowest(now - _IN_DOUBT)),
             traffic=recent_traffic.by_carrier(checked(conn), now - _RECENT, minute),
             carriers=_carriers(checked(conn), now),
             campaigns=open_campaigns.by_state(checked(conn)),

@@ -10,7 +10,7 @@ from schema.carriage import Inbound
 from schema.vocabulary import Role
 from tests.workers.console.conftest import Console, Eyes, open_as
 
-NUMBER, HANDSET = "+447700900100", "+2348012345678"
+NUMBER, PHONE = "+447700900100", "+2348012345678"
 BODY = "<script>alert('hello')</script>"
 
 
@@ -27,7 +27,7 @@ def message(console: Console) -> UUID:
         id=console.world.account,
         sender=NUMBER,
     )
-    inbound.keep(console.rt, [Inbound("alpha", "k1", HANDSET, NUMBER, BODY, at=None)])
+    inbound.keep(console.rt, [Inbound("alpha", "k1", PHONE, NUMBER, BODY, at=None)])
     inbound.reply(console.rt)
     [found] = console.world.rows("SELECT id FROM inbound_messages WHERE body = %(body)s", body=BODY)
     return UUID(str(found))
@@ -42,8 +42,8 @@ def test_numbers_and_texts_are_masked_until_they_are_revealed_which_is_logged(
     revealed = visitor.post(f"/inbound/{message}/reveal").text
 
     assert all(f"/inbound/{message}" in each for each in masked)
-    assert not any(HANDSET in each or "hello" in each for each in masked)
-    assert HANDSET in revealed
+    assert not any(PHONE in each or "hello" in each for each in masked)
+    assert PHONE in revealed
     assert "&lt;script&gt;alert(&#39;hello&#39;)" in revealed
     logged = console.world.rows(
         "SELECT actor, action, account_id FROM audit_log WHERE subject = %(id)s ORDER BY id DESC LIMIT 1",
@@ -70,7 +70,7 @@ def test_a_user_of_an_account_sees_its_own_alone(console: Console, message: UUID
 
 
 def test_pages_have_each_message_once_and_the_latest_first(console: Console, support: str, message: UUID) -> None:
-    inbound.keep(console.rt, [Inbound("alpha", f"many{n}", HANDSET, "8080", "again", at=None) for n in range(120)])
+    inbound.keep(console.rt, [Inbound("alpha", f"many{n}", PHONE, "8080", "again", at=None) for n in range(120)])
     inbound.reply(console.rt)
     wanted = [str(each) for each in console.world.rows("SELECT id FROM inbound_messages ORDER BY id DESC")]
     visitor = console.visitor(support)
@@ -92,5 +92,5 @@ def test_the_pages_look_well(console: Console, eyes: Eyes, support: str, message
     eyes.look(page, "inbound")
     page.goto(f"{console.url}/inbound/{message}")
     page.get_by_role("button", name="Show number").click()
-    page.get_by_text(HANDSET).wait_for()
+    page.get_by_text(PHONE).wait_for()
     eyes.look(page, "inbound-message")

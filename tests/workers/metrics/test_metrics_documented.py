@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from workers.metrics.definitions import GATEWAY, INSTALLATION
+from workers.metrics.metric_definitions import GATEWAY, INSTALLATION
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 _ROW = re.compile(r"^\| `(postroad_\w+)` \| (\w+) \| (.*?) \| (.+) \|$", re.MULTILINE)
