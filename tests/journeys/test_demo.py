@@ -87,7 +87,7 @@ def test_postroad_up_sends_a_message_recovers_from_a_kill_and_stops_on_sigint(po
     waiting(lambda: not processes_of(ours["POSTROAD_HOME"]))
 
     with up(postroad, tmp_path, ours) as (process, said):
-        assert type_in(postroad, "status", ours=ours).returncode == 0
+        waiting(lambda: type_in(postroad, "status", ours=ours).returncode == 0)
         assert story(postroad, message, ours)["message"]["status"] == "delivered"
         assert type_in(postroad, "audit", ours=ours).returncode == 0
         process.send_signal(signal.SIGINT)

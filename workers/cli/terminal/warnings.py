@@ -1,13 +1,10 @@
-"""Warnings in `postroad status`: dead letters, orders in unread queues, a clock that does not tick."""
+"""Warnings in `postroad status`: dead letters ever received, orders in unread queues."""
 
 from collections.abc import Sequence
 
-from pipeline.stages.admin.operator_reports import Clock, Overview
+from pipeline.stages.admin.operator_reports import Overview
 from workers.broker.unread_queues import UnreadQueue
-from workers.cli.terminal.table_layout import moment, table
-
-#: seconds without a tick after which a warning is shown
-_LATE = 10.0
+from workers.cli.terminal.table_layout import table
 
 
 def warnings(found: Overview, stray: Sequence[UnreadQueue]) -> str:
@@ -22,18 +19,5 @@ def warnings(found: Overview, stray: Sequence[UnreadQueue]) -> str:
         + table(["list", "messages", "sent"], [(each.list, each.messages, each.wrong) for each in stray])
         if stray
         else "",
-        _clock(found.clock),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _clock(clock: Clock) -> str:
-    if not clock.is_known or (clock.age is not None and clock.age <= _LATE):
-        return ""
-    since = (
-        f"no tick for {clock.age:,.0f} s, since {moment(clock.ticked_at)}" if clock.ticked_at else "it has never ticked"
-    )
-    return (
-        f"the clock does not tick: {since}. Nothing is promoted, settled or swept until `beat` and `clock` of the"
-        " Procfile run"
-    )

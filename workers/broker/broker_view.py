@@ -1,0 +1,41 @@
+"""What is known of the broker: whether it answers, depths of its queues, which workers answer, orders nobody reads."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from kombu.exceptions import OperationalError
+
+from pipeline.stages.admin.attention import BrokerView
+from schema.vocabulary import Placement
+from workers.broker.queue_depths import queue_depths
+from workers.broker.unread_queues import unread
+from workers.producer import producer
+from workers.queues import QUEUES, own_queues
+
+#: names of the workers that each installation has: lines of the Procfile
+_ALWAYS = ("worker", "lane", "clock")
+#: seconds for which workers are waited for
+_ANSWERS = 1.0
+
+
+def view_broker(broker_url: str, placements: Mapping[str, Placement]) -> BrokerView:
+    """Return the state of the broker; `placements`: those of all carriers. It takes a second."""
+    expected = [*_ALWAYS, *(name for name, placement in placements.items() if placement is not Placement.SHARED)]
+    try:
+        replies = producer(broker_url).control.ping(timeout=_ANSWERS) or []
+    except (OperationalError, OSError):
+        return BrokerView(is_up=False)
+    nodes = Counter(node.partition("@")[0] for reply in replies for node in reply)
+    return BrokerView(
+        is_up=True,
+        depths=queue_depths(broker_url, _queues(placements)),
+        workers={name: nodes[name] for name in [*expected, *sorted(nodes.keys() - set(expected))]},
+        unread={each.list: each.messages for each in unread(broker_url)},
+    )
+
+
+def _queues(placements: Mapping[str, Placement]) -> Iterable[str]:
+    yield from (queue.name for queue in QUEUES)
+    for carrier, placement in placements.items():
+        if placement is not Placement.SHARED:
+            yield from (queue.name for queue in own_queues(carrier, placement))
