@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pipeline.rules.campaigns.alerts import is_alert
 from pipeline.rules.money.carrier_balances import LOW_BALANCE
-from schema.attention import Concern
+from schema.concern import Concern
 from schema.message_class import MessageClass
 from schema.vocabulary import CampaignState, DeadLetterSource, PauseCause
 

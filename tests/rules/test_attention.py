@@ -19,7 +19,7 @@ from pipeline.rules.attention import (
     StoppedCampaign,
     needs_person,
 )
-from schema.attention import Concern
+from schema.concern import Concern
 from schema.message_class import MessageClass
 from schema.vocabulary import CampaignState, DeadLetterSource, PauseCause
 
@@ -55,15 +55,15 @@ CASES: dict[str, tuple[dict[str, Any], tuple[Concern, str, datetime | None, int 
         (Concern.WORKER_GONE, "worker lane", None, None),
     ),
     **{
-        f"{message_class} is just in time": (due(message_class, patience), None)
-        for message_class, patience in LATE.items()
+        f"{message_class} is just in time": (due(message_class, allowed), None)
+        for message_class, allowed in LATE.items()
     },
     **{
         f"{message_class} is late": (
-            due(message_class, patience + SECOND),
-            (Concern.MESSAGES_LATE, "carrier alpha", NOW - patience - SECOND, 7),
+            due(message_class, allowed + SECOND),
+            (Concern.MESSAGES_LATE, "carrier alpha", NOW - allowed - SECOND, 7),
         )
-        for message_class, patience in LATE.items()
+        for message_class, allowed in LATE.items()
     },
     "no carrier may be given messages": (
         {"held": [HeldWork("alpha", 40)]},
@@ -108,7 +108,7 @@ def test_each_concern_has_a_case() -> None:
     assert {expected[0] for _, expected in CASES.values() if expected} == set(Concern)
 
 
-def test_each_class_has_a_patience() -> None:
+def test_each_class_has_a_longest_wait() -> None:
     assert set(LATE) == set(MessageClass)
 
 

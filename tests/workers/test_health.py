@@ -24,7 +24,7 @@ NOBODY = '{"base_url": "http://127.0.0.1:9"}'
 #: how old a sign may be, of processes that are stopped
 SOON = 2 * PERIOD
 #: seconds to wait for all processes: a busy machine starts them slowly
-PATIENCE = 180
+LONGEST = 180
 
 
 def free_port() -> str:
@@ -69,7 +69,7 @@ def faults(environment: Mapping[str, str], within: float | None = None) -> dict[
 def test_health_of_each_process_follows_whether_it_does_its_work(
     running: dict[str, ForkedProcess], environment: dict[str, str], site: Site, eventually: Eventually
 ) -> None:
-    eventually(lambda: records(site.folder, "carriers/alpha") != [] and faults(environment) == {}, PATIENCE)
+    eventually(lambda: records(site.folder, "carriers/alpha") != [] and faults(environment) == {}, LONGEST)
     assert [health("worker", environment), health("gateway", environment)] == [(0, "fine\n")] * 2
     assert health("carriers", environment, "alpha") == (0, "fine\n")
 
@@ -77,18 +77,18 @@ def test_health_of_each_process_follows_whether_it_does_its_work(
     pool = [child.pid for child in psutil.Process(running["lane"].pid).children()]
     stopped = {name: [process.pid] for name, process in running.items()} | {"carriers": [alpha.pid], "lane": pool}
     signal_each(stopped, signal.SIGSTOP)
-    eventually(lambda: len(faults(environment, SOON)) == len(stopped), PATIENCE)
+    eventually(lambda: len(faults(environment, SOON)) == len(stopped), LONGEST)
 
     found = faults(environment, SOON)
     for name in ("worker", "clock", "beat", "notifier"):
-        assert f"{name}: process {running[name].pid} stands still: its loop turned" in found[name]
+        assert f"{name}: process {running[name].pid} stands still: its loop last ran" in found[name]
     assert f"carriers/alpha: process {alpha.pid} stands still" in found["carriers"]
     assert "does nothing: its pool finished something" in found["lane"]
     for name in HTTP:
         assert f"does not answer within {SOON:g} s" in found[name]
 
     signal_each(stopped, signal.SIGCONT)
-    eventually(lambda: faults(environment) == {}, PATIENCE)
+    eventually(lambda: faults(environment) == {}, LONGEST)
 
     for process in running.values():
         process.kill()
@@ -135,7 +135,7 @@ def beating(home: Path) -> dict[str, str]:
 def rewrite(home: Path, **changes: float) -> None:
     path = home / f"health/worker.{os.getpid()}"
     now = time.monotonic()
-    content = {"turned_at": now, "worked_at": now} | changes
+    content = {"looped_at": now, "worked_at": now} | changes
     path.write_text("{" + "".join(f'"{name}": {at}, ' for name, at in content.items()) + '"children": []}')
 
 
@@ -146,20 +146,20 @@ def test_a_process_without_a_heartbeat_does_not_run_here(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("turned", "worked", "words"),
+    ("looped", "worked", "words"),
     [
         (0, 0, None),
         (TURN - 5, WORK - 5, None),
-        (TURN + 5, 0, f"stands still: its loop turned {TURN + 5:.0f} s ago"),
+        (TURN + 5, 0, f"stands still: its loop last ran {TURN + 5:.0f} s ago"),
         (0, WORK + 5, f"does nothing: its pool finished something {WORK + 5:.0f} s ago"),
         (-3600, -3600, "has ended"),
     ],
     ids=["now", "just in time", "an old turn", "old work", "before this host was restarted"],
 )
-def test_a_heartbeat_gets_old(tmp_path: Path, turned: float, worked: float, words: str | None) -> None:
+def test_a_heartbeat_gets_old(tmp_path: Path, looped: float, worked: float, words: str | None) -> None:
     environment, now = beating(tmp_path), time.monotonic()
 
-    rewrite(tmp_path, turned_at=now - turned, worked_at=now - worked)
+    rewrite(tmp_path, looped_at=now - looped, worked_at=now - worked)
 
     assert fault("worker", environment) == (words and f"worker: process {os.getpid()} {words}")
 
@@ -169,7 +169,7 @@ def test_a_new_process_removes_the_heartbeat_of_a_killed_one_and_no_other(tmp_pa
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for name in ("worker", "lane"):
-        (tmp_path / f"health/{name}.{ended.pid}").write_text('{"turned_at": 1, "worked_at": 1, "children": []}')
+        (tmp_path / f"health/{name}.{ended.pid}").write_text('{"looped_at": 1, "worked_at": 1, "children": []}')
     assert fault("worker", environment)
 
     Heartbeat(tmp_path, "worker")

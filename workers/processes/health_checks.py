@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workers.processes.heartbeat_file import HeartbeatRecord, is_running, records
 
-#: seconds within which a loop must have turned
+#: seconds within which a loop must have run
 TURN = 45.0
 #: seconds within which a pool must have run something: longer than any portion of a batch takes
 WORK = 180.0
@@ -67,10 +67,10 @@ def _heartbeat_fault(home: Path, name: str, turn: float, work: float) -> str | N
 
 
 def _standstill(found: HeartbeatRecord, now: float, turn: float, work: float) -> str | None:
-    if not is_running(found.pid) or now < found.turned_at:  # this host was restarted since
+    if not is_running(found.pid) or now < found.looped_at:  # this host was restarted since
         return f"process {found.pid} has ended"
-    if now - found.turned_at > turn:
-        return f"process {found.pid} stands still: its loop turned {now - found.turned_at:.0f} s ago"
+    if now - found.looped_at > turn:
+        return f"process {found.pid} stands still: its loop last ran {now - found.looped_at:.0f} s ago"
     if now - found.worked_at > work:
         return f"process {found.pid} does nothing: its pool finished something {now - found.worked_at:.0f} s ago"
     return None

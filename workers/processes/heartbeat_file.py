@@ -25,8 +25,8 @@ class HeartbeatRecord:
     """What a process wrote last. Times are of the clock that all processes of a host share (CLOCK_MONOTONIC)."""
 
     pid: int
-    #: when its loop turned
-    turned_at: float
+    #: when its loop last ran
+    looped_at: float
     #: when work went through
     worked_at: float
     #: processes that it keeps, each with a heartbeat of its own
@@ -47,7 +47,7 @@ class Heartbeat:
         atexit.register(self._remove, os.getpid())
 
     def beat(self, *, worked: bool = True, children: Sequence[str] = ()) -> None:
-        """Note that the loop turned, and whether work went through; written at most every half PERIOD."""
+        """Note that the loop runs, and whether work went through; written at most every half PERIOD."""
         now = time.monotonic()
         if worked:
             self._worked_at = now
@@ -55,7 +55,7 @@ class Heartbeat:
             return
         self._written_at = now
         try:
-            self._write(json.dumps({"turned_at": now, "worked_at": self._worked_at, "children": list(children)}))
+            self._write(json.dumps({"looped_at": now, "worked_at": self._worked_at, "children": list(children)}))
         except OSError as error:
             log.warning("cannot write the heartbeat %s: %s", self._path, error.strerror)
             self._written_at = now + 60

@@ -5,7 +5,7 @@ import pytest
 from pipeline.stages import dead_letters
 from pipeline.stages.admin.attention import BrokerView, read_attention
 from pipeline.stages.heartbeat import tick
-from schema.attention import Concern
+from schema.concern import Concern
 from schema.dead_letter import DeadLetter
 from schema.vocabulary import DeadLetterSource
 from tests.campaigns import draft
