@@ -40,6 +40,7 @@ def environment(site: Site) -> dict[str, str]:
         "POSTROAD_GATEWAY_PORT": free_port(),
         "POSTROAD_FLOWER_PORT": free_port(),
         "POSTROAD_CONSOLE_PORT": free_port(),
+        "POSTROAD_METRICS_PORT": free_port(),
         "POSTROAD_SECRET_KEY": "a secret of these tests, long enough",
         "POSTROAD_FLOWER_BASIC_AUTH": "ops:secret",
     }

@@ -1,29 +1,21 @@
 """The state of the broker for metrics: queue depths, and which workers answer. Read by a thread, not by a scrape."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
-
-from kombu.exceptions import OperationalError
 
 from pipeline.errors import DatabaseFault
 from pipeline.runtime import Runtime
 from pipeline.stages.carrier_placement import all_placements
 from schema.vocabulary import Placement
-from workers.broker.queue_depths import queue_depths
-from workers.broker.unread_queues import unread
-from workers.producer import producer
-from workers.queues import QUEUES, own_queues
+from workers.broker.broker_view import view_broker
 
 log = logging.getLogger(__name__)
 
-#: names of the workers that each installation has: lines of the Procfile
-_ALWAYS = ("worker", "lane", "clock")
-#: seconds for which workers are waited for, and between two reads
-_ANSWERS, _INTERVAL = 1.0, 5.0
+#: seconds between two reads
+_INTERVAL = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +33,10 @@ class BrokerState:
 
 def read_broker(broker_url: str, placements: Mapping[str, Placement]) -> BrokerState:
     """Return the state of the broker; `placements`: those of all carriers."""
-    expected = [*_ALWAYS, *(name for name, placement in placements.items() if placement is not Placement.SHARED)]
-    try:
-        replies = producer(broker_url).control.ping(timeout=_ANSWERS) or []
-    except (OperationalError, OSError) as error:
-        log.warning("the broker does not answer: %s", type(error).__name__)
-        return BrokerState()
-    nodes = Counter(node.partition("@")[0] for reply in replies for node in reply)
-    return BrokerState(
-        is_up=True,
-        depths=queue_depths(broker_url, _queues(placements)),
-        workers={name: nodes[name] for name in sorted({*expected, *nodes})},
-        unread=sum(each.messages for each in unread(broker_url)),
-    )
-
-
-def _queues(placements: Mapping[str, Placement]) -> Iterable[str]:
-    yield from (queue.name for queue in QUEUES)
-    for carrier, placement in placements.items():
-        if placement is not Placement.SHARED:
-            yield from (queue.name for queue in own_queues(carrier, placement))
+    found = view_broker(broker_url, placements)
+    if not found.is_up:
+        log.warning("the broker does not answer")
+    return BrokerState(found.is_up, found.depths, found.workers, sum(found.unread.values()))
 
 
 class BrokerWatch:

@@ -21,7 +21,7 @@ BAD = "+2348031000000,Once more\nnonsense,Ben\n"
 def working(site: Site) -> Iterator[Console]:
     """A console, with workers and a clock on its database."""
     site.start_worker("--concurrency", "2")
-    site.start("beat", "beat", ready="maxinterval")
+    site.start("beat", "beat", ready=": starts")
     with served(site.rt) as url:
         yield Console(site.rt, url, site.world)
 
