@@ -1,18 +1,19 @@
 """The ASGI application of the console: its routes, static files, health checks and error pages."""
 
+import asyncio
 import logging
 from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from pipeline.errors import PostroadError
 from pipeline.runtime import Runtime
@@ -68,15 +69,26 @@ ROUTES = (
     *campaign_files_page.ROUTES,
 )
 
+#: handlers that require no session and run at a time: those that wait to hash a password occupy no more threads
+_STRANGERS = 4
 _MESSAGES = {
     404: "there is no such page",
     405: "this page takes no such request",
 }
 
 
-def application(rt: Runtime) -> Starlette:
+class _RowId(IntegerConvertor):
+    """A number in a path (`{id:int}`) that a bigint holds; any longer one is of no page."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("int", _RowId())
+
+
+def application(rt: Runtime) -> ASGIApp:
     """Return the console, which reads and changes what this runtime's database has."""
-    templates = Templates()
+    templates, strangers = Templates(), asyncio.Semaphore(_STRANGERS)
 
     async def ready(_request: Request) -> Response:
         return await run_in_threadpool(_ready, rt)
@@ -90,16 +102,18 @@ def application(rt: Runtime) -> Starlette:
         log.error("%s: %s", request.url.path, type(raised).__name__)
         return PlainTextResponse("Something went wrong here; the log of the console names it.\n", 500)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/livez", lambda _: PlainTextResponse("ok\n"), methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             Mount("/static", _StaticFiles(directory=str(files("workers.console").joinpath("static")))),
-            *(Route(each.path, endpoint(rt, templates, each), methods=[each.method]) for each in ROUTES),
+            *(Route(each.path, endpoint(rt, templates, each, strangers), methods=[each.method]) for each in ROUTES),
         ],
-        middleware=[Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: error, Exception: fault},
     )
+    # its address would begin with the host that the request names
+    app.router.redirect_slashes = False
+    return SecurityHeaders(app)
 
 
 class _StaticFiles(StaticFiles):
@@ -124,7 +138,7 @@ def _ready(rt: Runtime) -> Response:
 def _error_page(rt: Runtime, templates: Templates, request: Request, status: int, message: str) -> Response:
     token = session_cookie.token_of(request)
     try:
-        session = session_of(rt, token) if token else None
+        session = session_of(rt, token, is_use=False) if token else None
     except PostroadError:
         session = None
     asked = ConsoleRequest(rt, templates, request, session, FormData(), reader_zone(request, session))

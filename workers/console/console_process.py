@@ -5,6 +5,7 @@ import uvicorn
 from pipeline.runtime import Runtime, Work
 from pipeline.settings import Settings
 from workers.console.application import application
+from workers.console.connections import ConsoleConnection
 from workers.processes.free_port import require_free
 
 #: seconds that open requests may take when the console stops
@@ -29,6 +30,7 @@ def config(rt: Runtime, host: str, port: int) -> uvicorn.Config:
         application(rt),
         host=host,
         port=port,
+        http=ConsoleConnection,
         lifespan="off",
         log_config=None,
         # paths hold what was searched for

@@ -1,5 +1,6 @@
 """Routes of the console: path, required right and handler of a page, and the request that a handler gets."""
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,9 @@ from pipeline.runtime import Runtime
 from schema.user import UserSession
 from schema.vocabulary import Right
 from workers.console.rendering import Templates
+
+#: parameters of a redirect that the next page shows as the console's own words; one at a time
+TOLD = frozenset({"notice", "problem"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,22 @@ class ConsoleRequest:
         return self.templates.response(self, template, values, status)
 
     def redirect(self, path: str, /, **query: str) -> Response:
-        """Return a redirect to another page after a form was handled; `notice` appears there."""
+        """Return a redirect to another page after a form was handled; `notice` appears there, to this session alone."""
+        for name in query.keys() & TOLD:
+            query |= {"seal": self._seal(name, query[name])}
         written = f"?{urlencode(query)}" if query else ""
         return RedirectResponse(quote(path, safe="/") + written, status_code=303)
+
+    def told(self, name: str) -> str:
+        """Return a parameter of `TOLD` that a redirect of this session brought; "": there is none.
+
+        Others could make links that have the console say what they please.
+        """
+        words, seal = self.query.get(name, ""), self.query.get("seal", "")
+        return words if self.session and hmac.compare_digest(self._seal(name, words).encode(), seal.encode()) else ""
+
+    def _seal(self, name: str, words: str) -> str:
+        return hmac.new(self.user.csrf_token.encode(), f"{name}={words}".encode(), "sha256").hexdigest()[:32]
 
     def redirect_to(self, target: str) -> Response:
         """Return a redirect to a checked path with its query."""

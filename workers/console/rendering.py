@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 #: set by the browser from its own settings
 _ZONE_COOKIE = "postroad_zone"
+#: characters; the longest IANA name has 32
+_LONGEST_ZONE = 64
 
 
 def reader_zone(request: Request, session: UserSession | None) -> str:
     """Return the time zone that the user chose, else the browser's, else UTC."""
     chosen = session.user.time_zone if session else None
     for name in (chosen, request.cookies.get(_ZONE_COOKIE)):
-        if name and _zone(name) is not None:
+        if name and len(name) <= _LONGEST_ZONE and _zone(name) is not None:
             return name
     return "UTC"
 
 
-@cache
+# names come in cookies
+@lru_cache(maxsize=1000)
 def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
@@ -66,7 +69,7 @@ class Templates:
             csrf_token=session.csrf_token if session else "",
             links=links_of(session) if session else [],
             here=asked.http.url.path,
-            notice=asked.query.get("notice", ""),
+            notice=asked.told("notice"),
             zone=asked.zone,
             now=asked.rt.now(),
             **values,

@@ -3,16 +3,19 @@
 Handlers run in a thread, for they query the database; what they change is attributed to the session's user.
 """
 
+import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
@@ -40,6 +43,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 #: fields and files of one form
 _FIELDS, _FILES = 500, 4
+#: seconds that a form may take, and bytes of its limit for each second more
+_SECONDS, _BYTES = 60, 1 << 16
 
 #: what a handler may raise, and the status of the page that says it
 _STATUS: dict[type[PostroadError], int] = {
@@ -50,38 +55,65 @@ _STATUS: dict[type[PostroadError], int] = {
     InsufficientFunds: 409,
     DatabaseFault: 503,
 }
+_AWAY = "the database does not answer; try again shortly"
 
 
-def endpoint(rt: Runtime, templates: Templates, route: ConsoleRoute) -> Endpoint:
-    """Return the ASGI endpoint of a route."""
+def endpoint(rt: Runtime, templates: Templates, route: ConsoleRoute, strangers: asyncio.Semaphore) -> Endpoint:
+    """Return the ASGI endpoint of a route; `strangers` limits handlers that require no session."""
+    turn = strangers if route.right is None else nullcontext()
 
     async def answer(request: Request) -> Response:
-        token = session_cookie.token_of(request)
-        # a page that updates itself does not keep its session alive
-        is_use = "hx-request" not in request.headers
-        session = await run_in_threadpool(partial(session_of, rt, token, is_use=is_use)) if token else None
-        if route.right is not None and (session is None or session.needs_totp):
-            return _to_sign_in(request, "/sign-in/code" if session else "/sign-in")
-        asked = ConsoleRequest(rt, templates, request, session, FormData(), reader_zone(request, session))
-        if route.right is not None and not asked.may(route.right):
-            raise HTTPException(403, f"your roles do not include the right “{route.right.replace('_', ' ')}”")
-        if route.is_for_operators and asked.account is not None:
-            raise HTTPException(404)
-        if route.method != "GET":
-            form = await _form(request, route.limit)
-            _check_origin(request, session if route.right is not None else None, form)
-            asked = ConsoleRequest(rt, templates, request, session, form, asked.zone)
         try:
-            return await run_in_threadpool(_handle, route, asked)
+            asked = await _asked(rt, templates, route, request)
+            if isinstance(asked, Response):
+                return asked
+            try:
+                async with turn:
+                    return await run_in_threadpool(_handle, route, asked)
+            finally:
+                await asked.form.close()
+        except HTTPException:
+            raise
+        except DatabaseFault:
+            raise HTTPException(503, _AWAY) from None
         except Exception as error:
             # not its text, which may quote what must not be logged
             traced = (type(error), Exception(type(error).__name__), error.__traceback__)
             log.error("%s %s", route.method, route.path, exc_info=traced)
             raise HTTPException(500, "something went wrong here; the log of the console says where") from None
-        finally:
-            await asked.form.close()
 
     return answer
+
+
+async def _asked(rt: Runtime, templates: Templates, route: ConsoleRoute, request: Request) -> ConsoleRequest | Response:
+    """Return the request, checked, for the route's handler, or a redirect to the sign-in page."""
+    token = session_cookie.token_of(request)
+    # a page that updates itself does not keep its session alive
+    is_use = "hx-request" not in request.headers
+    session = await run_in_threadpool(partial(session_of, rt, token, is_use=is_use)) if token else None
+    if route.right is not None and (session is None or session.needs_totp):
+        return _to_sign_in(request, "/sign-in/code" if session else "/sign-in")
+    asked = ConsoleRequest(rt, templates, request, session, FormData(), reader_zone(request, session))
+    if route.is_for_operators and asked.account is not None:
+        raise HTTPException(404)
+    if route.right is not None and not asked.may(route.right):
+        raise HTTPException(403, f"your roles do not include the right “{route.right.replace('_', ' ')}”")
+    if not _are_text([*map(str, request.path_params.values()), *request.query_params.values()]):
+        raise HTTPException(404)
+    if route.method == "GET":
+        return asked
+    form = await _form(request, route.limit)
+    try:
+        _check_origin(request, session if route.right is not None else None, form)
+    except HTTPException:
+        await form.close()
+        raise
+    return replace(asked, form=form)
+
+
+def _are_text(words: Iterable[str]) -> bool:
+    """Return whether PostgreSQL can store all of these: it refuses U+0000 and halves of surrogate pairs."""
+    return not any("\0" in each or any("\ud800" <= char <= "\udfff" for char in each) for each in words)
 
 
 def _handle(route: ConsoleRoute, asked: ConsoleRequest) -> Response:
@@ -92,11 +124,16 @@ def _handle(route: ConsoleRoute, asked: ConsoleRequest) -> Response:
         with acting_as(_actor(route, asked)):
             return route.handler(asked)
     except PostroadError as error:
-        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        status = _status(error)
         if status == 500:
             log.error("%s %s: %s", route.method, route.path, type(error).__name__)
-        message = "the database does not answer; try again shortly" if status == 503 else str(error)
-        return asked.page("error.html", status, status=status, message=message)
+        return asked.page("error.html", status, status=status, message=_AWAY if status == 503 else str(error))
+
+
+def _status(error: PostroadError) -> int:
+    if isinstance(error, DatabaseFault) and error.is_final:
+        return 422
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
 def _actor(route: ConsoleRoute, asked: ConsoleRequest) -> Actor:
@@ -129,9 +166,13 @@ def _check_origin(request: Request, session: UserSession | None, form: FormData)
 
 
 async def _form(request: Request, limit: int) -> FormData:
-    """Return the posted form; 413 when it is larger than `limit` bytes, or has too many fields."""
+    """Return the posted form.
+
+    413 when it is larger than `limit` bytes, or has too many fields; 408 when it takes too long; 400 when it is none.
+    """
+    large = HTTPException(413, f"the form is larger than {limit >> 10} kB")
     if int(request.headers.get("content-length") or 0) > limit:
-        raise HTTPException(413, f"the form is larger than {limit >> 20} MB")
+        raise large
     receive, left = request.receive, limit
 
     async def counted() -> Message:
@@ -139,8 +180,20 @@ async def _form(request: Request, limit: int) -> FormData:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(413, f"the form is larger than {limit >> 20} MB")
+            raise large
         return message
 
     request._receive = counted
-    return await request.form(max_files=_FILES, max_fields=_FIELDS)
+    try:
+        async with asyncio.timeout(_SECONDS + limit / _BYTES):
+            form = await request.form(max_files=_FILES, max_fields=_FIELDS)
+    except TimeoutError:
+        raise HTTPException(408, "the form took too long") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection was closed") from None
+    except ValueError:  # fields in a character set that cannot be decoded
+        raise HTTPException(400, "the form cannot be read") from None
+    if not _are_text(each.filename or "" if isinstance(each, UploadFile) else each for _, each in form.multi_items()):
+        await form.close()
+        raise HTTPException(400, "the form has characters that no text has")
+    return form

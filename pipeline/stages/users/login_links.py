@@ -59,8 +59,8 @@ def purpose_of(rt: Runtime, token: str) -> LinkPurpose | None:
 def redeem_link(rt: Runtime, token: str, client: UserClient, *, password: str | None = None) -> SignedIn | SignInDenied:
     """Use up a link: begin a session of its user, whose second factor is asked for, if he has one.
 
-    A link to set a password requires one; the user's other sessions end. InvalidInput: that password is none, and the
-    link holds still.
+    A link to set a password requires one; the user's other sessions and links end. InvalidInput: that password is none,
+    and the link holds still.
     """
     [refused] = rate_limits.take(rt.valkey, [sign_in_limits.of_link(rt.vault, client.address)])
     if refused:
@@ -90,6 +90,7 @@ def _redeem(rt: Runtime, token: str, of: User, client: UserClient, hash_: str | 
         if hash_:
             users.set_password_hash(conn, of.id, hash_)
             user_sessions.end_all(conn, of.id)
+            login_links.drop(conn, of.id)
         begun = user_sessions.begin(conn, found.user, client, rt.now(), settings.session_idle, settings.session_length)
         after = {"by": "link", "second_factor": found.user.has_totp}
         audit_log.note(conn, "users", of.name, "sign in", after, found.user.account_id)

@@ -12,6 +12,9 @@ from schema.vocabulary import LinkPurpose
 from workers.console import session_cookie
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
 
+#: most bytes of a form, which may be a stranger's
+_FORM = 1 << 14
+
 
 def client_of(asked: ConsoleRequest) -> UserClient:
     """Return the browser that a request comes from."""
@@ -104,10 +107,10 @@ def _next(wanted: str) -> str:
 
 ROUTES = (
     ConsoleRoute("GET", "/sign-in", _show, None),
-    ConsoleRoute("POST", "/sign-in", _sign_in, None),
+    ConsoleRoute("POST", "/sign-in", _sign_in, None, limit=_FORM),
     ConsoleRoute("GET", "/sign-in/code", _show_code, None),
-    ConsoleRoute("POST", "/sign-in/code", _confirm, None),
+    ConsoleRoute("POST", "/sign-in/code", _confirm, None, limit=_FORM),
     ConsoleRoute("GET", "/link", _show_link, None),
-    ConsoleRoute("POST", "/link", _use_link, None),
-    ConsoleRoute("POST", "/sign-out", _sign_out, None),
+    ConsoleRoute("POST", "/link", _use_link, None, limit=_FORM),
+    ConsoleRoute("POST", "/sign-out", _sign_out, None, limit=_FORM),
 )
