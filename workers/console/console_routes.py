@@ -20,7 +20,7 @@ from schema.vocabulary import Right
 from workers.console.rendering import Templates
 
 #: parameters of a redirect that the next page shows as the console's own words; one at a time
-TOLD = frozenset({"notice", "problem"})
+SEALED_WORDS = frozenset({"notice", "problem"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class ConsoleRequest:
 
     def redirect(self, path: str, /, **query: str) -> Response:
         """Return a redirect to another page after a form was handled; `notice` appears there, to this session alone."""
-        for name in query.keys() & TOLD:
+        for name in query.keys() & SEALED_WORDS:
             query |= {"seal": self._seal(name, query[name])}
         written = f"?{urlencode(query)}" if query else ""
         return RedirectResponse(quote(path, safe="/") + written, status_code=303)
 
-    def told(self, name: str) -> str:
-        """Return a parameter of `TOLD` that a redirect of this session brought; "": there is none.
+    def sealed_words(self, name: str) -> str:
+        """Return a parameter of `SEALED_WORDS` that a redirect of this session brought; "": there is none.
 
         Others could make links that have the console say what they please.
         """

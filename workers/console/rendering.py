@@ -69,7 +69,7 @@ class Templates:
             csrf_token=session.csrf_token if session else "",
             links=links_of(session) if session else [],
             here=asked.http.url.path,
-            notice=asked.told("notice"),
+            notice=asked.sealed_words("notice"),
             zone=asked.zone,
             now=asked.rt.now(),
             **values,

@@ -62,7 +62,7 @@ def _cursor(written: str) -> UUID | None:
 
 def _show(asked: ConsoleRequest) -> Response:
     found = campaign_of(asked)
-    values = {"gates": _gates(found), "series": read_series(asked.rt, found), "problem": asked.told("problem")}
+    values = {"gates": _gates(found), "series": read_series(asked.rt, found), "problem": asked.sealed_words("problem")}
     return asked.page("campaign.html", **values, **_values(asked, found))
 
 
