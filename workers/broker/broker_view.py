@@ -1,7 +1,9 @@
 """What is known of the broker: whether it answers, depths of its queues, which workers answer, orders nobody reads."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from threading import Lock
 
 from kombu.exceptions import OperationalError
 
@@ -32,6 +34,21 @@ def view_broker(broker_url: str, placements: Mapping[str, Placement]) -> BrokerV
         workers={name: nodes[name] for name in [*expected, *sorted(nodes.keys() - set(expected))]},
         unread={each.list: each.messages for each in unread(broker_url)},
     )
+
+
+#: broker URL → when it was viewed last, and its state then
+_recent: dict[str, tuple[float, BrokerView]] = {}
+_viewing = Lock()
+
+
+def recent_view(broker_url: str, placements: Mapping[str, Placement], seconds: float) -> BrokerView:
+    """Return the state of the broker, at most so many seconds old; concurrent calls view it once."""
+    with _viewing:
+        viewed_at, found = _recent.get(broker_url, (float("-inf"), None))
+        if found is None or time.monotonic() - viewed_at > seconds:
+            found = view_broker(broker_url, placements)
+            _recent[broker_url] = (time.monotonic(), found)
+        return found
 
 
 def _queues(placements: Mapping[str, Placement]) -> Iterable[str]:

@@ -18,6 +18,8 @@ def test_pages_look_well(console: Console, eyes: Eyes, ops: str) -> None:
     page.goto(console.url)
     eyes.look(page, "sign-in")
     sign_in(page, console.url, ops)
+    page.get_by_text("Workers that answer: none").wait_for()
+    assert "worker lane does not answer" in " ".join(page.locator(".concerns").inner_text().split())
     eyes.look(page, "overview")
     for path in ("/profile", "/messages", "/messages?account=acme", f"/messages/{message_ids(answer)[0]}"):
         page.goto(console.url + path)
