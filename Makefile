@@ -95,7 +95,7 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 	    exit 1; \
 	  fi; \
 	  echo "Making .venv with $$("$$python" --version): $$(grep -c '^[a-z0-9]' requirements.lock) packages," \
-	    "320 MB, mostly under a minute …"; \
+	    "550 MB, mostly under a minute …"; \
 	  "$$python" -m venv --clear .venv; \
 	fi; \
 	pip="$(BIN)/python -m pip -qq --disable-pip-version-check --no-input"; \
