@@ -59,7 +59,7 @@ def test_a_manager_s_campaign_is_approved_by_another_paused_resumed_and_finished
     expect(page.locator(".bubble")).to_have_text("Hello Ada 0 – your ride is here")
     page.get_by_label("Your number").fill("+447911123456")
     page.get_by_role("button", name="Send", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text("on its way to +447911123456")
+    expect(page.get_by_role("status")).to_contain_text("on its way to +4479******56")
     page.get_by_role("link", name="Not sent").click()
     address = f"{working.url}/campaigns/{find(working.rt, 'acme', 'spring').id}"
 

@@ -20,6 +20,8 @@ from workers.console.console_routes import ConsoleRequest, ConsoleRoute
 from workers.console.pages.campaigns_page import campaign_of, rights_of_campaigns
 from workers.number_file import read_numbers
 
+#: most digits of a number of hours
+_DIGITS = 9
 #: rows on a page of errors
 _PAGE = 100
 #: most bytes of a form with numbers to leave out
@@ -52,7 +54,7 @@ def _leave_out(asked: ConsoleRequest) -> Response:
     if name := asked.text("not_reached_by"):
         rows += exclude_reached(rt, found.id, find(rt, found.account, name).id)
     if hours := asked.text("not_within_hours"):
-        if not hours.isdecimal():
+        if not (hours.isdecimal() and len(hours) <= _DIGITS):
             raise InvalidInput("write hours as a whole number; 0 leaves out nobody for that reason")
         change(rt, found.id, {"not_within_hours": int(hours) or None})
         words = f" The next check leaves out who got a message within {hours} hours." if int(hours) else ""

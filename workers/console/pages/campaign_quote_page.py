@@ -24,6 +24,8 @@ from workers.console.pages.campaigns_page import campaign_of, rights_of_campaign
 from workers.producer import producer, submit
 from workers.server_urls import broker_url
 
+#: most digits of a number
+_DIGITS = 18
 #: highest line number of a row
 _LAST_LINE = 2**31 - 1
 
@@ -71,7 +73,7 @@ def _characters(quote: Quote) -> list[_Character]:
 def _approve(asked: ConsoleRequest) -> Response:
     found = campaign_of(asked)
     shown = asked.text("max_cost")
-    if not shown.isdecimal():
+    if not (shown.isdecimal() and len(shown) <= _DIGITS):
         raise InvalidInput("max_cost: the cost that was approved is missing")
     approve(asked.rt, found.id, max_cost=int(shown))
     return asked.redirect(f"/campaigns/{found.id}", notice="It is approved, and may be started.")
@@ -123,12 +125,12 @@ def _send_test(asked: ConsoleRequest) -> Response:
     except (OperationalError, ConfigurationError):
         raise Conflict("the broker does not answer: nothing was sent; try again shortly") from None
     note_test_send(asked.rt, found, line, number)
-    notice = f"The text is on its way to {number}. It is request {request}."
+    notice = f"The text is on its way to {masked_number(number)}. It is request {request}."
     return asked.redirect(f"/campaigns/{found.id}/preview", line=str(line), notice=notice)
 
 
 def _line(written: str) -> int:
-    if not (written.isascii() and written.isdecimal() and 0 < int(written[:11]) <= _LAST_LINE):
+    if not (written.isdecimal() and len(written) <= _DIGITS and 0 < int(written) <= _LAST_LINE):
         raise InvalidInput("line: write the number of a line of the file, as a spreadsheet shows it")
     return int(written)
 
