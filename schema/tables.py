@@ -671,6 +671,13 @@ webhook_deliveries = Table(
     Index("webhook_deliveries_due", "concurrency_key", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(None, "message_id"),
     Index("webhook_deliveries_done", "done_at", postgresql_where=text("state <> 'waiting'")),
+    Index(
+        "webhook_deliveries_ended",
+        "concurrency_key",
+        "state",
+        "done_at",
+        postgresql_where=text("state <> 'waiting'"),
+    ),
 )
 
 # Carriers -----------------------------------------------------------------------------------------------------

@@ -672,6 +672,16 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
         held_batch_pages._PAGE,
         lambda _: {"at": datetime.now(UTC), "id": UUID(int=0), "limit": 51},
     ),
+    "a page of deliveries that ended": (
+        delivery_pages._ENDED,
+        lambda crowd: {
+            "endpoint": crowd.batches[0],
+            "state": "dead",
+            "at": datetime.now(UTC),
+            "id": UUID(int=0),
+            "limit": 51,
+        },
+    ),
     "a page of deliveries that wait": (
         delivery_pages._WAITING,
         lambda crowd: {"endpoint": crowd.batches[0], "at": datetime.now(UTC), "id": UUID(int=0), "limit": 51},
@@ -737,6 +747,7 @@ def test_the_generic_plan_of_a_hot_statement_has_no_full_scan(crowd: Crowd, name
         ("doubts due", "coalesce"),
         ("silences due", "batches_watched"),
         ("lock deliveries", "webhook_deliveries_due"),
+        ("a page of deliveries that ended", "webhook_deliveries_ended"),
         ("latest requests", "requests_latest"),
         ("all of an account's latest requests", "requests_latest "),
         ("all of an account's latest requests", "requests_latest_orders"),
