@@ -58,5 +58,5 @@ def write(path: Path, content: dict[str, Any]) -> None:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / "kept.json").read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -203,7 +203,7 @@ class Conformance:
         assert {(attempt.outcome, attempt.code) for attempt in attempts} == {(Outcome.UNKNOWN, "timeout")}
 
     def test_a_thousand_messages_are_accepted_with_no_more_in_flight_than_the_window_allows(self, rig: Rig) -> None:
-        carrier = rig.carrier({"latency_ms": 10})
+        carrier = rig.carrier({"latency_ms": 10}, call_deadline=40)
         parcels = [parcel(to=f"+4917012{n:05}") for n in range(1000)]
 
         attempts = carrier.send(parcels)

@@ -32,6 +32,7 @@ from tests.workers.metrics.scraped import BROKER, Scrape, scraped
 from tests.world import World, message_ids
 from workers.broker.queue_depths import queue_depths
 from workers.broker.unread_queues import unread
+from workers.lab.embedded import development
 from workers.metrics.broker_state import BrokerState, read_broker
 
 RUNBOOK = RULES.parents[2] / "docs" / "runbook.md"
@@ -83,7 +84,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(world: World, pair: Any) -> Iterator[Scene]:
+def scene(world: World, pair: development.EmbeddedServers) -> Iterator[Scene]:
     """Yield a sound installation, with a database of the broker for itself."""
     url = pair.broker_url.rpartition("/")[0] + "/15"
     with redis.Redis.from_url(url) as broker:

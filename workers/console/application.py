@@ -70,7 +70,7 @@ ROUTES = (
 )
 
 #: handlers that require no session and run at a time: those that wait to hash a password occupy no more threads
-_STRANGERS = 4
+_UNAUTHENTICATED = 4
 _MESSAGES = {
     404: "there is no such page",
     405: "this page takes no such request",
@@ -88,7 +88,7 @@ register_url_convertor("int", _RowId())
 
 def application(rt: Runtime) -> ASGIApp:
     """Return the console, which reads and changes what this runtime's database has."""
-    templates, strangers = Templates(), asyncio.Semaphore(_STRANGERS)
+    templates, limit = Templates(), asyncio.Semaphore(_UNAUTHENTICATED)
 
     async def ready(_request: Request) -> Response:
         return await run_in_threadpool(_ready, rt)
@@ -107,7 +107,7 @@ def application(rt: Runtime) -> ASGIApp:
             Route("/livez", lambda _: PlainTextResponse("ok\n"), methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             Mount("/static", _StaticFiles(directory=str(files("workers.console").joinpath("static")))),
-            *(Route(each.path, endpoint(rt, templates, each, strangers), methods=[each.method]) for each in ROUTES),
+            *(Route(each.path, endpoint(rt, templates, each, limit), methods=[each.method]) for each in ROUTES),
         ],
         exception_handlers={HTTPException: error, Exception: fault},
     )

@@ -58,9 +58,9 @@ _STATUS: dict[type[PostroadError], int] = {
 _AWAY = "the database does not answer; try again shortly"
 
 
-def endpoint(rt: Runtime, templates: Templates, route: ConsoleRoute, strangers: asyncio.Semaphore) -> Endpoint:
-    """Return the ASGI endpoint of a route; `strangers` limits handlers that require no session."""
-    turn = strangers if route.right is None else nullcontext()
+def endpoint(rt: Runtime, templates: Templates, route: ConsoleRoute, unauthenticated: asyncio.Semaphore) -> Endpoint:
+    """Return the ASGI endpoint of a route; `unauthenticated` limits handlers that require no session."""
+    turn = unauthenticated if route.right is None else nullcontext()
 
     async def answer(request: Request) -> Response:
         try:

@@ -108,15 +108,18 @@ def home(empty: Path, lived_in: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[development.EmbeddedServers]:
+def embedded() -> Iterator[development.EmbeddedServers]:
     with development.temporary() as started:
         yield started
 
 
-def test_the_embedded_servers_answer_once_they_are_started(pair: development.EmbeddedServers) -> None:
-    assert query(pair.database_url, "SELECT current_database()") == "postroad"
-    assert valkey_answers(pair.broker_url)
-    assert pair.environment == {"POSTROAD_DATABASE_URL": pair.database_url, "POSTROAD_BROKER_URL": pair.broker_url}
+def test_the_embedded_servers_answer_once_they_are_started(embedded: development.EmbeddedServers) -> None:
+    assert query(embedded.database_url, "SELECT current_database()") == "postroad"
+    assert valkey_answers(embedded.broker_url)
+    assert embedded.environment == {
+        "POSTROAD_DATABASE_URL": embedded.database_url,
+        "POSTROAD_BROKER_URL": embedded.broker_url,
+    }
 
 
 @pytest.mark.parametrize(
@@ -134,69 +137,69 @@ def test_the_embedded_servers_answer_once_they_are_started(pair: development.Emb
     ],
 )
 def test_postgresql_is_configured_for_durability_and_local_access(
-    pair: development.EmbeddedServers, setting: str, value: str
+    embedded: development.EmbeddedServers, setting: str, value: str
 ) -> None:
-    assert query(pair.database_url, f"SHOW {setting}") == value
+    assert query(embedded.database_url, f"SHOW {setting}") == value
 
 
-def test_valkey_is_configured_for_durability_and_local_access(pair: development.EmbeddedServers) -> None:
-    said = tell_valkey(pair.broker_url, "CONFIG GET appendonly", "CONFIG GET maxmemory-policy", "CONFIG GET bind")
+def test_valkey_is_configured_for_durability_and_local_access(embedded: development.EmbeddedServers) -> None:
+    said = tell_valkey(embedded.broker_url, "CONFIG GET appendonly", "CONFIG GET maxmemory-policy", "CONFIG GET bind")
 
     assert "yes" in said
     assert "noeviction" in said
     assert "127.0.0.1" in said
 
 
-def test_the_servers_refuse_connections_without_the_password(pair: development.EmbeddedServers) -> None:
-    database = pair.database_url.split("@")[1]
-    broker = pair.broker_url.split("@")[1]
+def test_the_servers_refuse_connections_without_the_password(embedded: development.EmbeddedServers) -> None:
+    database = embedded.database_url.split("@")[1]
+    broker = embedded.broker_url.split("@")[1]
 
     assert not postgres_answers(f"postgresql://postroad:wrong@{database}")
     assert not postgres_answers(f"postgresql://postroad@{database}")
     assert not valkey_answers(f"redis://:wrong@{broker}")
-    assert valkey_answers(pair.broker_url)
+    assert valkey_answers(embedded.broker_url)
 
 
-def test_only_the_owner_can_read_files_that_contain_passwords(pair: development.EmbeddedServers) -> None:
+def test_only_the_owner_can_read_files_that_contain_passwords(embedded: development.EmbeddedServers) -> None:
     for name in ("run.json", "kept.json", "valkey/valkey.conf", "logs/postgres.log"):
-        assert stat.S_IMODE((pair.home / name).stat().st_mode) == 0o600, name
-    for pid in pids(pair.home):
-        assert pair.database_url.split(":")[2].split("@")[0] not in orphaned_server.command(pid)
+        assert stat.S_IMODE((embedded.home / name).stat().st_mode) == 0o600, name
+    for pid in pids(embedded.home):
+        assert embedded.database_url.split(":")[2].split("@")[0] not in orphaned_server.command(pid)
 
 
-def test_a_crash_of_postgresql_loses_no_commit(pair: development.EmbeddedServers) -> None:
-    query(pair.database_url, "CREATE TABLE crash AS SELECT 42 AS n")
+def test_a_crash_of_postgresql_loses_no_commit(embedded: development.EmbeddedServers) -> None:
+    query(embedded.database_url, "CREATE TABLE crash AS SELECT 42 AS n")
 
-    pair.restart_postgres("immediate")
+    embedded.restart_postgres("immediate")
 
-    assert query(pair.database_url, "SELECT n FROM crash") == "42"
-    assert running(pair.home)
+    assert query(embedded.database_url, "SELECT n FROM crash") == "42"
+    assert running(embedded.home)
 
 
-def test_a_killed_valkey_restarts_with_its_written_data(pair: development.EmbeddedServers) -> None:
-    tell_valkey(pair.broker_url, "CONFIG SET appendfsync always", "SET kept here")
+def test_a_killed_valkey_restarts_with_its_written_data(embedded: development.EmbeddedServers) -> None:
+    tell_valkey(embedded.broker_url, "CONFIG SET appendfsync always", "SET kept here")
 
-    pair.kill_valkey()
-    assert not valkey_answers(pair.broker_url)
-    assert running(pair.home) is None
-    pair.restart_valkey()
+    embedded.kill_valkey()
+    assert not valkey_answers(embedded.broker_url)
+    assert running(embedded.home) is None
+    embedded.restart_valkey()
 
-    assert "here" in tell_valkey(pair.broker_url, "GET kept")
+    assert "here" in tell_valkey(embedded.broker_url, "GET kept")
 
 
 def test_another_process_uses_running_servers_and_does_not_stop_them(
-    pair: development.EmbeddedServers,
+    embedded: development.EmbeddedServers,
 ) -> None:
-    found = running(pair.home)
+    found = running(embedded.home)
     assert found
-    assert (found.database_url, found.broker_url) == (pair.database_url, pair.broker_url)
+    assert (found.database_url, found.broker_url) == (embedded.database_url, embedded.broker_url)
 
-    with development.start(settings(pair.home)) as adopted:
-        assert (adopted.database_url, adopted.broker_url) == (pair.database_url, pair.broker_url)
+    with development.start(settings(embedded.home)) as adopted:
+        assert (adopted.database_url, adopted.broker_url) == (embedded.database_url, embedded.broker_url)
         with pytest.raises(PostroadError, match="not started by this process"):
             adopted.kill_valkey()
 
-    assert running(pair.home)
+    assert running(embedded.home)
 
 
 def test_the_servers_keep_their_data_passwords_and_ports_across_restarts(home: Path) -> None:
@@ -226,15 +229,15 @@ def test_the_servers_end_when_their_owner_is_killed_and_the_next_start_has_their
         assert eventually(lambda: not any(orphaned_server.command(pid) for pid in servers))
         assert running(home) is None
 
-    with development.start(settings(home)) as pair:
-        assert query(pair.database_url, "SELECT count(*) FROM stays") == "1"
+    with development.start(settings(home)) as embedded:
+        assert query(embedded.database_url, "SELECT count(*) FROM stays") == "1"
 
 
 def test_a_start_right_after_the_owner_was_killed_waits_for_its_servers_to_end(home: Path) -> None:
     with owner_process(home) as owner:
         owner.kill()
-        with development.start(settings(home)) as pair:
-            assert pair.postgres
+        with development.start(settings(home)) as embedded:
+            assert embedded.postgres
             assert running(home)
 
 
@@ -256,9 +259,9 @@ def test_a_stale_pid_file_with_a_reused_pid_kills_no_other_process(home: Path) -
     (home / "valkey" / "valkey.pid").write_text(f"{bystander.pid}\n")
     (home / "run.json").write_text(json.dumps({"database_url": "", "broker_url": "", "owner": bystander.pid}))
 
-    with development.start(settings(home)) as pair:
+    with development.start(settings(home)) as embedded:
         assert running(home)
-        assert pair.postgres
+        assert embedded.postgres
     assert bystander.poll() is None
 
     bystander.communicate()
@@ -278,17 +281,17 @@ def test_a_port_in_use_is_replaced_by_a_free_one(empty: Path) -> None:
 def test_no_server_is_started_if_both_urls_are_configured(empty: Path) -> None:
     configured = settings(empty / "unmade", database_url="postgresql://db/x", broker_url="amqp://mq")
 
-    with development.start(configured) as pair:
-        assert (pair.database_url, pair.broker_url) == ("postgresql://db/x", "amqp://mq")
+    with development.start(configured) as embedded:
+        assert (embedded.database_url, embedded.broker_url) == ("postgresql://db/x", "amqp://mq")
 
     assert not (empty / "unmade").exists()
 
 
 def test_only_the_server_without_a_url_is_started(empty: Path) -> None:
-    with development.start(settings(empty, database_url="postgresql://db/x")) as pair:
-        assert pair.database_url == "postgresql://db/x"
-        assert pair.postgres is None
-        assert valkey_answers(pair.broker_url)
+    with development.start(settings(empty, database_url="postgresql://db/x")) as embedded:
+        assert embedded.database_url == "postgresql://db/x"
+        assert embedded.postgres is None
+        assert valkey_answers(embedded.broker_url)
 
         with pytest.raises(ConfigurationError, match="DATABASE_URL"):
             development.start(settings(empty))
@@ -302,8 +305,8 @@ def test_the_error_of_a_server_that_cannot_start_names_its_log(home: Path) -> No
         development.start(settings(home))
 
     assert running(home) is None
-    with development.start(settings(home, database_url="postgresql://db/x")) as pair:
-        assert valkey_answers(pair.broker_url)
+    with development.start(settings(home, database_url="postgresql://db/x")) as embedded:
+        assert valkey_answers(embedded.broker_url)
 
 
 def test_data_of_another_major_version_are_refused(empty: Path) -> None:
@@ -363,25 +366,25 @@ def test_a_server_program_that_is_a_symbolic_link_is_called_by_the_link_s_name(
 
 
 def test_a_killed_server_is_restarted_with_its_data(empty: Path) -> None:
-    with development.start(settings(empty)) as pair:
-        assert pair.postgres
-        assert pair.valkey
-        watch = pair.watch()
+    with development.start(settings(empty)) as embedded:
+        assert embedded.postgres
+        assert embedded.valkey
+        watch = embedded.watch()
         said: list[str] = []
-        before = [server.process.pid for server in (pair.postgres, pair.valkey) if server.process]
+        before = [server.process.pid for server in (embedded.postgres, embedded.valkey) if server.process]
         for pid in before:
             os.kill(pid, signal.SIGKILL)
 
         def are_back() -> bool:
             said.extend(watch.look())
-            return postgres_answers(pair.database_url) and valkey_answers(pair.broker_url) and len(said) >= 2
+            return postgres_answers(embedded.database_url) and valkey_answers(embedded.broker_url) and len(said) >= 2
 
         assert eventually(are_back, 60)
         assert any("PostgreSQL ended (killed by SIGKILL); restarting" in line for line in said)
         assert any("Valkey ended (killed by SIGKILL); restarting" in line for line in said)
         found = running(empty)
         assert found
-        assert found.database_url == pair.database_url
+        assert found.database_url == embedded.database_url
 
 
 def test_restarts_of_a_server_that_cannot_start_end_with_its_error(
@@ -389,12 +392,12 @@ def test_restarts_of_a_server_that_cannot_start_end_with_its_error(
 ) -> None:
     monkeypatch.setattr(watching, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(watching, "_CHECK", 0.01)
-    with development.start(settings(empty, database_url="postgresql://db/x")) as pair:
-        assert pair.valkey
-        assert pair.valkey.process
-        watch = pair.watch()
-        pair.valkey.argv = ["/bin/sh", "-c", "echo starting; echo 'cannot open the file'; exit 3"]
-        os.kill(pair.valkey.process.pid, signal.SIGKILL)
+    with development.start(settings(empty, database_url="postgresql://db/x")) as embedded:
+        assert embedded.valkey
+        assert embedded.valkey.process
+        watch = embedded.watch()
+        embedded.valkey.argv = ["/bin/sh", "-c", "echo starting; echo 'cannot open the file'; exit 3"]
+        os.kill(embedded.valkey.process.pid, signal.SIGKILL)
 
         def gives_up() -> bool:
             try:
