@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from threading import Lock
+from typing import Any
 
 from kombu.exceptions import OperationalError
 
@@ -23,9 +24,11 @@ _ANSWERS = 1.0
 def view_broker(broker_url: str, placements: Mapping[str, Placement]) -> BrokerView:
     """Return the state of the broker; `placements`: those of all carriers. It takes a second."""
     expected = [*_ALWAYS, *(name for name, placement in placements.items() if placement is not Placement.SHARED)]
-    try:
-        replies = producer(broker_url).control.ping(timeout=_ANSWERS) or []
-    except (OperationalError, OSError):
+    # a connection that this process kept may have been closed meanwhile: the second attempt opens another
+    replies = _replies(broker_url)
+    if replies is None:
+        replies = _replies(broker_url)
+    if replies is None:
         return BrokerView(is_up=False)
     nodes = Counter(node.partition("@")[0] for reply in replies for node in reply)
     return BrokerView(
@@ -34,6 +37,16 @@ def view_broker(broker_url: str, placements: Mapping[str, Placement]) -> BrokerV
         workers={name: nodes[name] for name in [*expected, *sorted(nodes.keys() - set(expected))]},
         unread={each.list: each.messages for each in unread(broker_url)},
     )
+
+
+def _replies(broker_url: str) -> list[dict[str, Any]] | None:
+    """Return the answers of workers; None: the broker does not answer."""
+    app = producer(broker_url)
+    lost: tuple[type[Exception], ...] = app.connection_for_write().connection_errors
+    try:
+        return app.control.ping(timeout=_ANSWERS) or []
+    except (*lost, OperationalError, OSError):
+        return None
 
 
 #: broker URL → when it was viewed last, and its state then
