@@ -42,10 +42,11 @@ def view_broker(broker_url: str, placements: Mapping[str, Placement]) -> BrokerV
 def _replies(broker_url: str) -> list[dict[str, Any]] | None:
     """Return the answers of workers; None: the broker does not answer."""
     app = producer(broker_url)
-    lost: tuple[type[Exception], ...] = app.connection_for_write().connection_errors
+    errors = app.connection_for_write().connection_errors
+    lost: tuple[type[BaseException], ...] = (*errors, OperationalError, OSError)
     try:
         return app.control.ping(timeout=_ANSWERS) or []
-    except (*lost, OperationalError, OSError):
+    except lost:
         return None
 
 
