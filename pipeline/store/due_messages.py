@@ -1,4 +1,4 @@
-"""The backlog of messages, for metrics: due and not finished, held, and in doubt. No query reads what is finished."""
+"""The backlog of messages: due and not finished, due later, held, and in doubt. No query reads what is finished."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,17 @@ def due(conn: Connection, now: datetime) -> list[DueMessages]:
         DueMessages(MessageClass(row.message_class), row.carrier, BatchStatus(row.status), row.messages, row.oldest)
         for row in conn.exec_driver_sql(_DUE, {"now": now})
     ]
+
+
+_LATER = """
+SELECT coalesce(sum(size), 0)::int8 FROM batches
+WHERE status IN ('scheduled', 'waiting') AND held IS NULL AND due_at > %(now)s
+"""
+
+
+def later(conn: Connection, now: datetime) -> int:
+    """Return the messages that are due later: scheduled ones, and those between two rounds."""
+    return int(conn.exec_driver_sql(_LATER, {"now": now}).scalar_one())
 
 
 _HELD = "SELECT held, sum(size)::int8 AS messages FROM batches WHERE held IS NOT NULL GROUP BY held"

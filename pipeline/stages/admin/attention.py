@@ -1,5 +1,6 @@
 """What of an installation needs a person, and the state that tells so."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +17,9 @@ from pipeline.rules.attention import (
 )
 from pipeline.rules.identity import ids
 from pipeline.runtime import Runtime
-from pipeline.store import attention, backlog, heartbeat, held_batches
+from pipeline.store import attention, due_messages, heartbeat, held_batches
+from pipeline.store.due_messages import DueMessages
+from schema.message_class import MessageClass
 from schema.vocabulary import CampaignState, DeadLetterSource, HoldReason, PauseCause
 
 __all__ = ["AttentionItem", "BrokerView", "InstallationAttention", "InstallationState", "read_attention"]
@@ -43,11 +46,7 @@ def read_attention(rt: Runtime, broker: BrokerView) -> InstallationAttention:
             broker=broker,
             is_valkey_up=is_up,
             ticked_at=ticked_at,
-            due=[
-                DueWork(each.message_class, each.carrier, each.due, each.oldest)
-                for each in backlog.by_class_and_carrier(conn, now)
-                if each.oldest
-            ],
+            due=_due(due_messages.due(conn, now)),
             drained=[DrainedCarrier(row.name, row.reason, row.changed_at) for row in attention.drained(conn)],
             held=[
                 HeldWork(row["name"], row["messages"])
@@ -71,3 +70,13 @@ def read_attention(rt: Runtime, broker: BrokerView) -> InstallationAttention:
             ],
         )
     return InstallationAttention(rules.needs_person(found), found)
+
+
+def _due(found: Iterable[DueMessages]) -> list[DueWork]:
+    """Return due messages by class and carrier, whatever the status of their batch."""
+    summed: dict[tuple[MessageClass, str], DueWork] = {}
+    for each in found:
+        key = (each.message_class, each.carrier)
+        before = summed.get(key, DueWork(*key, 0, each.oldest))
+        summed[key] = DueWork(*key, before.messages + each.messages, min(before.oldest, each.oldest))
+    return list(summed.values())

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.runtime import Runtime
-from pipeline.store import accounts, backlog, status_counts
-from pipeline.store.backlog import Backlog
+from pipeline.store import accounts, due_messages, status_counts
 from pipeline.store.status_counts import DayCount, TrafficCount
 from schema.vocabulary import Status
 
@@ -60,30 +59,23 @@ def traffic(rt: Runtime, account: str | None, minutes: int = 60) -> Traffic:
 
 @dataclass(frozen=True, slots=True)
 class BacklogTotal:
-    """What waits in all, and by class and carrier."""
+    """Messages that wait for a carrier or for their time; held ones do not count."""
 
-    parts: Sequence[Backlog]
-
-    @property
-    def due(self) -> int:
-        """Return the messages that are due and not with a carrier yet."""
-        return sum(each.due for each in self.parts)
-
-    @property
-    def later(self) -> int:
-        """Return the messages that are due later."""
-        return sum(each.later for each in self.parts)
-
-    @property
-    def oldest(self) -> datetime | None:
-        """Return when the oldest that waits was due; None: none waits."""
-        return min((each.oldest for each in self.parts if each.oldest), default=None)
+    #: due, and with no status of their own yet
+    due: int
+    #: when the oldest of them was due; None: there is none
+    oldest: datetime | None
+    #: due later
+    later: int
 
 
 def backlog_of(rt: Runtime) -> BacklogTotal:
-    """Return what waits for carriers, or for its time; held messages do not count."""
+    """Return what waits in all."""
+    now = rt.now()
     with rt.read_only() as conn:
-        return BacklogTotal(backlog.by_class_and_carrier(conn, rt.now()))
+        found, later = due_messages.due(conn, now), due_messages.later(conn, now)
+    oldest = min((each.oldest for each in found), default=None)
+    return BacklogTotal(sum(each.messages for each in found), oldest, later)
 
 
 def daily(rt: Runtime, account: str, days: int = 31) -> list[DayCount]:
