@@ -213,13 +213,17 @@ SELECT a.name, a.state, a.currency, coalesce(w.balance, 0) AS balance, coalesce(
         FROM sender_ids AS s WHERE s.account_id = a.id) AS senders
 FROM accounts AS a LEFT JOIN wallets AS w ON w.account_id = a.id
 LEFT JOIN quotas AS q ON q.account_id = a.id AND q.month = %(month)s
+WHERE a.name = %(name)s OR %(name)s::text IS NULL
 ORDER BY a.name
 """
 
 
-def listing(conn: Connection, month: date) -> list[dict[str, Any]]:
-    """Return each account: its balance, what campaigns have reserved, the month's remaining quota, senders' states."""
-    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"month": month}).mappings()]
+def listing(conn: Connection, month: date, name: str | None = None) -> list[dict[str, Any]]:
+    """Return each account: its balance, what campaigns have reserved, the month's remaining quota, senders' states.
+
+    `name`: that account only.
+    """
+    return [dict(row) for row in conn.exec_driver_sql(_LISTING, {"month": month, "name": name}).mappings()]
 
 
 _LIST_TEMPLATES = """

@@ -37,6 +37,14 @@ def list_accounts(rt: Runtime) -> list[Row]:
         return accounts.listing(conn, rt.now().date().replace(day=1))
 
 
+def account_of(rt: Runtime, name: str) -> Row:
+    """Return one account, as `list_accounts` does; NotFound."""
+    with rt.read_only() as conn:
+        accounts.named(conn, name)
+        [found] = accounts.listing(conn, rt.now().date().replace(day=1), name)
+    return found
+
+
 def set_account_state(rt: Runtime, name: str, state: AccountState) -> int:
     """Suspend or resume an account; return how many of its batches this put on hold. NotFound.
 

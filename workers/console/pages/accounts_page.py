@@ -4,9 +4,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from pipeline.errors import InvalidInput, NotFound, PostroadError
+from pipeline.errors import InvalidInput, PostroadError
 from pipeline.stages.admin.account_templates import list_templates, list_versions
-from pipeline.stages.admin.accounts import create_account, list_accounts, set_account_state
+from pipeline.stages.admin.accounts import account_of, create_account, list_accounts, set_account_state
 from pipeline.stages.admin.api_keys import list_keys, revoke
 from pipeline.stages.admin.prices import list_prices
 from pipeline.stages.admin.sender_registration import list_senders, set_sender
@@ -58,9 +58,7 @@ def _account(asked: ConsoleRequest, problem: str = "") -> Response:
 def _row(asked: ConsoleRequest) -> dict[str, Any]:
     name = asked.path["name"]
     asked.own(name)
-    if (row := next((each for each in list_accounts(asked.rt) if each["name"] == name), None)) is None:
-        raise NotFound(f"there is no account {name!r}")
-    return row
+    return account_of(asked.rt, name)
 
 
 def _suspend(asked: ConsoleRequest) -> Response:

@@ -2,8 +2,7 @@
 
 import click
 
-from pipeline.errors import PostroadError
-from pipeline.stages.admin.accounts import list_accounts
+from pipeline.stages.admin.accounts import account_of
 from pipeline.stages.admin.sender_registration import set_sender
 from schema.vocabulary import SenderState
 from workers.cli.terminal.opened import opened
@@ -40,7 +39,5 @@ def add(account: str, word: str, state: str, reason: str | None, countries: tupl
 def list_(account: str) -> None:
     """List the senders of ACCOUNT and their states."""
     with opened() as rt:
-        found = next((row for row in list_accounts(rt) if row["name"] == account), None)
-    if found is None:
-        raise PostroadError(f"there is no account {account!r}; see `postroad account list`")
+        found = account_of(rt, account)
     click.echo(table(["sender", "state"], list(found["senders"].items())))
