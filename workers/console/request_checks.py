@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -104,7 +104,7 @@ async def _asked(rt: Runtime, templates: Templates, route: ConsoleRoute, request
         return asked
     form = await _form(request, route.limit)
     try:
-        _check_origin(request, session if route.right is not None else None, form)
+        _check_origin(request, session if route.right is not None else None, form, rt.settings.console_address)
     except HTTPException:
         await form.close()
         raise
@@ -144,7 +144,7 @@ def _actor(route: ConsoleRoute, asked: ConsoleRequest) -> Actor:
 
 
 def _to_sign_in(request: Request, page: str) -> Response:
-    """Return a redirect to the sign-in page; htmx is traced to load it as a whole page."""
+    """Return a redirect to the sign-in page; htmx loads it as a whole page, not into a part of this one."""
     is_page = request.method == "GET" and "hx-request" not in request.headers
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = f"{page}?next={quote(wanted)}" if is_page and wanted != "/" else page
@@ -153,12 +153,16 @@ def _to_sign_in(request: Request, page: str) -> Response:
     return RedirectResponse(target, status_code=303)
 
 
-def _check_origin(request: Request, session: UserSession | None, form: FormData) -> None:
-    """Raise 403 unless the form was on a page of this console, and of this session (None: of any, or none)."""
+def _check_origin(request: Request, session: UserSession | None, form: FormData, address: str) -> None:
+    """Raise 403 unless the form was on a page of this console, and of this session (None: of any, or none).
+
+    `address`: the console's, as its users reach it.
+    """
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    if site not in ("same-origin", "none") or origin not in (None, own):
+    # not the scheme: a proxy that is not named in POSTROAD_GATEWAY_PROXIES may have ended TLS
+    own = {request.headers.get("host", ""), urlsplit(address).netloc}
+    if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] not in own - {""}):
         raise HTTPException(403, "this form was not on a page of this console")
     given = request.headers.get("x-csrf-token") or form.get("csrf_token")
     if session and not (isinstance(given, str) and hmac.compare_digest(given.encode(), session.csrf_token.encode())):

@@ -91,6 +91,7 @@ def test_signing_out_ends_the_session(console: Console, viewer: str) -> None:
         ({}, ""),
         ({"Origin": "https://evil.example"}, None),
         ({"Origin": "null"}, None),
+        ({"Origin": "http://["}, None),
         ({"Sec-Fetch-Site": "cross-site"}, None),
         ({"Sec-Fetch-Site": "same-site"}, None),
     ],
@@ -105,6 +106,17 @@ def test_a_form_of_another_site_changes_nothing(
 
     assert answer.status == 403
     assert "hyacinth" not in answer.text
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_form_of_the_same_host_is_taken_also_where_a_proxy_has_ended_tls(
+    console: Console, support: str, scheme: str
+) -> None:
+    origin = f"{scheme}://{console.url.removeprefix('http://')}"
+
+    answer = console.visitor(support).post("/profile/sessions/end", headers={"Origin": origin})
+
+    assert (answer.status, answer.headers["location"].partition("?")[0]) == (303, "/profile")
 
 
 def test_number_and_text_are_shown_to_those_who_may_see_them_and_that_is_logged(
