@@ -54,10 +54,14 @@ FROM carrier_binds ORDER BY carrier, host
 """
 
 
-def all_of(conn: Connection, fresh: float) -> dict[str, list[HostBinds]]:
-    """Return carrier → the latest reports of its binds; those older than `fresh` seconds are not fresh."""
+#: seconds after which a report is stale: a running process writes one every minute
+_FRESH = 150.0
+
+
+def all_of(conn: Connection) -> dict[str, list[HostBinds]]:
+    """Return carrier → the latest reports of its binds; stale ones are not fresh."""
     found: dict[str, list[HostBinds]] = {}
-    for carrier, *columns in conn.exec_driver_sql(_ALL, {"fresh": fresh}):
+    for carrier, *columns in conn.exec_driver_sql(_ALL, {"fresh": _FRESH}):
         found.setdefault(carrier, []).append(HostBinds(*columns))
     return found
 

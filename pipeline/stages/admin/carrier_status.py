@@ -18,9 +18,6 @@ from schema.vocabulary import BatchStatus, CarrierState, DeadLetterSource, HoldR
 #: the sources of dead letters that come from carriers
 _OF_CARRIERS = frozenset({DeadLetterSource.RECEIPT, DeadLetterSource.SMPP})
 
-#: seconds after which a bind report is stale: a running process writes one every minute
-FRESH = 150.0
-
 __all__ = ["BindState", "BreakerState", "CarrierStatus", "NotFound", "Waiting", "carrier_statuses"]
 
 
@@ -101,7 +98,7 @@ def carrier_statuses(rt: Runtime, over: timedelta, name: str | None = None) -> l
             raise NotFound(f"there is no carrier {name!r}: `postroad carrier list` shows them")
         found = activity(conn, rt.now() - over)
         unread = _unread(conn)
-        bound = carrier_binds.all_of(conn, FRESH)
+        bound = carrier_binds.all_of(conn)
     nothing = CarrierActivity()
     return [
         CarrierStatus(

@@ -40,8 +40,6 @@ _DEADLINE = 5.0
 _IN_DOUBT = timedelta(days=35)
 #: the period of the delivery ratio, and the age of bind reports by processes that may be running
 _RECENT, _BINDS = timedelta(hours=1), timedelta(hours=1)
-#: seconds after which a bind report is stale: a running process writes one every minute
-_FRESH = 150.0
 #: campaigns whose rows are exported
 _CAMPAIGNS = 20
 #: tables with a partition for each day
@@ -150,7 +148,7 @@ def read_snapshot(rt: Runtime) -> MetricsSnapshot:
 
 
 def _carriers(conn: Connection, now: datetime) -> list[CarrierFigures]:
-    reports = carrier_binds.all_of(conn, _FRESH)
+    reports = carrier_binds.all_of(conn)
     found = []
     for row in carriers.all_of(conn):
         recent = [each for each in reports.get(row.name, ()) if each.at > now - _BINDS]

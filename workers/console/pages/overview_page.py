@@ -1,19 +1,17 @@
 """The first page: what needs a person, the traffic of the last hour, what waits, and the carriers' state."""
 
-from datetime import timedelta
 from typing import Any
 
 from starlette.responses import Response
 
 from pipeline.stages.admin.attention import read_attention
-from pipeline.stages.admin.carrier_status import carrier_statuses
+from pipeline.stages.admin.carrier_overview import carrier_overview
 from pipeline.stages.admin.traffic import backlog_of, traffic
 from pipeline.stages.carrier_placement import all_placements
 from schema.vocabulary import Right
 from workers.broker.broker_view import recent_view
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
 
-_PERIOD = timedelta(hours=1)
 #: seconds for which the workers that answered are not asked again
 _VIEW_SECONDS = 10.0
 
@@ -39,7 +37,7 @@ def _values(asked: ConsoleRequest) -> dict[str, Any]:
     return {
         "traffic": found,
         "backlog": backlog_of(asked.rt),
-        "carriers": carrier_statuses(asked.rt, _PERIOD),
+        "carriers": carrier_overview(asked.rt),
     }
 
 
