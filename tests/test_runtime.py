@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -22,13 +23,14 @@ SELECT extract(epoch FROM current_setting('lock_timeout')::interval)::float8,
 
 
 @pytest.fixture
-def thrown_out(world: World, settings: Settings) -> World:
-    """A world whose only connection is dead and does not know it."""
-    other = Runtime(settings)
-    with other.begin() as conn:
+def thrown_out(world: World, settings: Settings) -> Iterator[World]:
+    """Yield a world whose only connection is dead and does not know it."""
+    world.rt.engine.dispose()  # those that earlier tests left in the pool
+    assert world.rows("SELECT 1") == [1]
+    with closing(Runtime(settings)) as other, other.begin() as conn:
         conn.exec_driver_sql(THROW_OUT)
-    other.close()
-    return world
+    yield world
+    world.rt.engine.dispose()
 
 
 def test_a_connection_that_was_idle_is_checked_before_use(thrown_out: World, monkeypatch: pytest.MonkeyPatch) -> None:
