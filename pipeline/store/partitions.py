@@ -48,6 +48,12 @@ def prepare_months(conn: Connection, months: Iterable[date]) -> list[str]:
     ]
 
 
+def of_month(conn: Connection, table: str, month: date) -> str | None:
+    """Return a table's partition for the month that begins on this day; None: there is none."""
+    name = f"{table}_{month:%Y%m}"
+    return name if conn.exec_driver_sql(_THERE, {"name": name}).scalar() else None
+
+
 def _make(conn: Connection, name: str, table: str, key: str, bounds: tuple[UUID, UUID]) -> bool:
     """Create a partition; return False if it exists."""
     if conn.exec_driver_sql(_THERE, {"name": name}).scalar():
