@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 
 from schema.campaign import CampaignRow
-from schema.message import Refusal
 from schema.value_class import value_class
 
 #: lines that one look for pending rows passes at most: long stretches of skipped rows are passed in several
@@ -69,15 +68,12 @@ def mark_sent(conn: Connection, campaign: UUID, request: UUID, lines: Sequence[i
     return conn.exec_driver_sql(_MARK_SENT, params).rowcount
 
 
-def mark_skipped(conn: Connection, campaign: UUID, lines: Sequence[int], refusals: Sequence[Refusal]) -> int:
-    """Write why these pending rows are not sent; return how many."""
-    if not lines:
+def mark_skipped(conn: Connection, campaign: UUID, skipped: Sequence[tuple[int, str, str]]) -> int:
+    """Write the verdict of pending rows that are not sent, and why: (line, verdict, why) each; return how many."""
+    if not skipped:
         return 0
-    params = {
-        "verdicts": [str(each.code) for each in refusals],
-        "faults": [each.message for each in refusals],
-        **_lines(campaign, lines),
-    }
+    lines, verdicts, faults = map(list, zip(*skipped, strict=True))
+    params = {"verdicts": verdicts, "faults": faults, **_lines(campaign, lines)}
     return conn.exec_driver_sql(_MARK_SKIPPED, params).rowcount
 
 

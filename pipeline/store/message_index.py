@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from pipeline.rules.identity import ids
 from pipeline.store import partitions
 from pipeline.store.bulk_copy import copy_block
+from schema.campaign import Campaign
 
 #: what the key is encrypted for
 PURPOSE = "search_key"
@@ -230,16 +231,24 @@ CROSS JOIN LATERAL (
     WHERE id = i.message_id AND account_id = %(account)s AND phone = s.phone
       AND coalesce(status, '') NOT IN ('rejected', 'cancelled') OFFSET 0
 ) AS m
-CROSS JOIN LATERAL (SELECT FROM batches WHERE id = m.batch_id AND NOT test OFFSET 0) AS b
+CROSS JOIN LATERAL (
+    SELECT FROM batches WHERE id = m.batch_id AND NOT test AND campaign_id IS DISTINCT FROM %(campaign)s OFFSET 0
+) AS b
 """
 
 
 def recipients_since(
-    conn: Connection, account: int, hashes: Sequence[int], phones: Sequence[str], since: datetime
+    conn: Connection, campaign: Campaign, hashes: Sequence[int], phones: Sequence[str], since: datetime
 ) -> set[str]:
-    """Return those of these numbers of an account, whose hashes are given too, that have a message made since then.
+    """Return those of these numbers, whose hashes are given too, that got a message of a campaign's account since then.
 
-    Tests do not count, nor what was rejected or cancelled before a carrier had it.
+    The campaign's own do not count, nor tests, nor what was rejected or cancelled before a carrier had it.
     """
-    params = {"account": account, "hashes": list(hashes), "phones": list(phones), "lowest": ids.lowest(since)}
+    params = {
+        "account": campaign.account_id,
+        "campaign": campaign.id,
+        "hashes": list(hashes),
+        "phones": list(phones),
+        "lowest": ids.lowest(since),
+    }
     return set(conn.exec_driver_sql(RECIPIENTS_SINCE, params).scalars())

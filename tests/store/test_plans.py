@@ -623,7 +623,7 @@ STATEMENTS: Mapping[str, tuple[str, Params]] = {
     "messages of a correlation id": (message_index._BY_CORRELATION, hashed),
     "numbers that got a message lately": (
         message_index.RECIPIENTS_SINCE,
-        lambda c: {"hashes": [1, 2], "phones": ["+1", "+2"], "account": 1, "lowest": c.firsts[0]},
+        lambda c: {"hashes": [1, 2], "phones": ["+1", "+2"], "account": 1, "campaign": None, "lowest": c.firsts[0]},
     ),
     "messages of the index that fit": (
         account_messages._AMONG,

@@ -1,16 +1,14 @@
 """Check: refuse, measure and price the rows of a campaign, portion by portion, until its quote is complete."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.errors import ConfigurationError, NotFound
+from pipeline.errors import NotFound
 from pipeline.rules.batching import PackedBatch, pack
 from pipeline.rules.campaigns import speed
 from pipeline.rules.campaigns.local_hours import hours_of, within
-from pipeline.rules.identity.search_hashes import SearchHashes
 from pipeline.rules.money import quote_binding
 from pipeline.rules.money.message_pricing import Pricing, charge_all
 from pipeline.rules.money.price_lists import Price
@@ -29,7 +27,6 @@ from pipeline.store import (
     wallet_ledger,
 )
 from pipeline.store.campaign_rows import RowCount
-from pipeline.store.message_index import SearchKey
 from pipeline.transitions import campaign_moves, recent_recipients
 from schema.campaign import Campaign, CampaignProgress, CampaignRow, as_order
 from schema.message import Admission, Charge
@@ -182,16 +179,8 @@ def _leave_out_recent(rt: Runtime, conn: Connection, campaign: Campaign, now: da
     if since := recent_recipients.since(campaign, now):
         key = message_index.key(conn)
         is_late = key is None or key.complete_until is None or key.complete_until < now - _LATENESS
-        recent_recipients.leave_out(conn, campaign, since, _hashes(rt, key, since, now), is_late=is_late)
-
-
-def _hashes(rt: Runtime, key: SearchKey | None, since: datetime, now: datetime) -> SearchHashes | None:
-    """Return the hashes that messages since then are indexed by; None: not all of them are, or the key is another."""
-    if key is None or (message_index.complete_from(key, now) or since) > since:
-        return None
-    with suppress(ConfigurationError):
-        return SearchHashes(rt.vault.open(message_index.PURPOSE, key.sealed))
-    return None
+        hashes = recent_recipients.hashes(rt, key, since, now)
+        recent_recipients.leave_out(conn, campaign, since, hashes, is_late=is_late)
 
 
 def _why_failed(campaign: Campaign, progress: CampaignProgress, repeated: RowCount) -> str | None:

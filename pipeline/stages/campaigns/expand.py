@@ -6,7 +6,7 @@ fails before that commit nothing has happened; of two processes with the same po
 writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -31,12 +31,12 @@ from pipeline.store import (
 )
 from pipeline.store.campaign_progress import ExpandedRows
 from pipeline.store.campaign_reservations import Reservation
-from pipeline.transitions import campaign_moves, new_batches, new_requests, priced_batches
+from pipeline.transitions import campaign_moves, new_batches, new_requests, priced_batches, recent_recipients
 from pipeline.transitions.priced_batches import PricedBatches
 from schema.campaign import Campaign, CampaignProgress, CampaignRow, as_order
 from schema.message import Admission, Hint, Refusal
 from schema.order import Order
-from schema.vocabulary import CampaignState, PauseCause
+from schema.vocabulary import CampaignState, PauseCause, RowVerdict
 
 #: most rows of one portion
 PORTION = 1000
@@ -192,8 +192,9 @@ def _commit(
         if _cursor(progress) != _cursor(portion.progress):
             return _NOTHING
         now, clock = rt.now(), batches.clock(conn)
-        if admission and (hours := hours_of(campaign)):
-            admission = within(admission, hours, rt.common_time(clock), [row.time_zone for row in portion.rows])
+        recent: set[int] = set()
+        if admission:
+            admission, recent = _sendable(rt, conn, campaign, admission, [row.time_zone for row in portion.rows])
         if locks and admission:
             wallet_ledger.funds(conn, campaign.account_id, ids.month(admission.first), lock=True)
         reserved = campaign_reservations.of(conn, id_) if campaign.reserve else None
@@ -205,11 +206,25 @@ def _commit(
             raise _QuoteExceeded
         hints, holds = new_batches.accept(conn, now, found.priced, found.subscribing, clock=clock)
         if admission:
-            _write_rows(conn, portion, admission)
+            _write_rows(conn, portion, admission, recent)
         campaign_progress.add(conn, id_, added, clock)
         holds = campaign_reservations.draw(conn, reserved, holds, now) if reserved else holds
         wallet_ledger.hold_all(conn, holds, now)
     return ExpansionResult(hints, True)
+
+
+def _sendable(
+    rt: Runtime, conn: Connection, campaign: Campaign, admission: Admission, zones: Sequence[str | None]
+) -> tuple[Admission, set[int]]:
+    """Return the admission of those who may be sent to at their local hours, without those at the places returned too.
+
+    These got another message of the account since the check.
+    """
+    now = _now(rt, conn)
+    if hours := hours_of(campaign):
+        admission = within(admission, hours, now, zones)
+    recent = recent_recipients.meanwhile(rt, conn, campaign, admission.drafts, now)
+    return replace(admission, drafts=[each for each in admission.drafts if each.index not in recent]), recent
 
 
 def _cursor(progress: CampaignProgress) -> tuple[int, int, int]:
@@ -260,18 +275,23 @@ def _added(
     )
 
 
-def _write_rows(conn: Connection, portion: ExpansionPortion, admission: Admission) -> None:
-    """Write the request, and what became of each row: sent as one of its messages, or skipped."""
+def _write_rows(conn: Connection, portion: ExpansionPortion, admission: Admission, recent: Collection[int]) -> None:
+    """Write the request, and what became of each row: sent as one of its messages, or skipped.
+
+    `recent`: the places of those who got a message of the account meanwhile.
+    """
     if admission.drafts:
         new_requests.write_new(conn, [admission])
     lines = [row.line for row in portion.rows]
     places = [draft.index for draft in admission.drafts]
     sent = [lines[place] for place in places]
-    skipped = [(lines[each.index], each) for each in admission.refusals if each.index is not None]
+    skipped = [
+        (lines[each.index], str(each.code), each.message) for each in admission.refusals if each.index is not None
+    ]
+    why = recent_recipients.fault(portion.campaign)
+    skipped += [(lines[place], str(RowVerdict.RECENTLY_MESSAGED), why) for place in sorted(recent)]
     marked = campaign_expansion.mark_sent(conn, portion.campaign.id, admission.request, sent, places)
-    marked += campaign_expansion.mark_skipped(
-        conn, portion.campaign.id, [line for line, _ in skipped], [refusal for _, refusal in skipped]
-    )
+    marked += campaign_expansion.mark_skipped(conn, portion.campaign.id, skipped)
     if marked != len(lines):  # else a row could be sent twice
         raise Conflict(f"rows of campaign {portion.campaign.name!r} have changed while it was running")
 

@@ -8,7 +8,10 @@ from pydantic import SecretStr
 
 from pipeline.errors import Conflict, InvalidInput, NotFound
 from pipeline.rules.identity import ids
+from pipeline.stages.campaigns import expand
+from pipeline.stages.campaigns.approve import approve
 from pipeline.stages.campaigns.check_rows import start_check
+from pipeline.stages.campaigns.control import start
 from pipeline.stages.campaigns.create import change
 from pipeline.stages.campaigns.exclude import exclude_numbers, exclude_reached, exclude_recipients
 from pipeline.stages.cancel import cancel
@@ -16,6 +19,7 @@ from pipeline.transitions import recent_recipients
 from schema.campaign import Campaign, GivenRow
 from tests.campaigns import checked, counts, draft, now, rows_of, verdicts
 from tests.world import World, message_ids
+from workers.campaign_wiring import expand_portion
 from workers.wiring import index_new
 
 NUMBERS = [f"+23480123456{place:02}" for place in range(5)]
@@ -158,6 +162,29 @@ def test_messages_that_are_no_campaign_s_count_where_messages_are_indexed(
     change(world.rt, made.id, {"send_at": world.rt.now() + timedelta(hours=49)})
     assert checked(world, made).state == "quoted"
     assert set(verdicts(world, made).values()) == {None}
+
+
+def test_who_got_a_message_after_the_check_is_left_out_as_rows_become_messages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expand, "PORTION", 2)
+    secret = SecretStr("a secret of these tests, long enough")
+    world.rt.settings = world.rt.settings.model_copy(update={"secret_key": secret})
+    index_new(world.rt)
+    made = draft(world, rows_of(*NUMBERS[:3], NUMBERS[2]), "later", not_within_hours=48, duplicates="keep")
+    found = checked(world, made)
+    world.send(NUMBERS[1])
+    index_new(world.rt)
+    approve(world.rt, found.id)
+    start(world.rt, found.id)
+
+    while expand_portion(world.rt, made.id):
+        index_new(world.rt)
+
+    assert list(verdicts(world, made).values()) == [None, "recently_messaged", None, None]
+    progress = counts(world, made)
+    assert (progress.rows, progress.sent, progress.skipped) == (4, 3, 1)
+    assert world.rows("SELECT count(*) FROM messages WHERE phone = %(to)s", to=NUMBERS[2]) == [2]
 
 
 def test_messages_of_other_campaigns_count_where_the_index_has_fallen_behind(world: World) -> None:
