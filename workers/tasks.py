@@ -15,6 +15,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.stages.admin.audit import audit_when_due
 from pipeline.stages.hourly_maintenance import drop_campaign_rows, drop_message_index, maintain
 from pipeline.stages.receipt_latency import measure_receipt_latency
 from pipeline.stages.resend import query_carrier
@@ -173,10 +174,19 @@ def recover_killed() -> None:
 
 @app.task(name="sms.maintenance")
 def run_maintenance() -> None:
-    """Run the hourly maintenance."""
-    maintain(runtime())
-    drop_campaign_rows(runtime())
-    drop_message_index(runtime())
+    """Run the hourly maintenance, then have the audit run: both at once would keep the ticks waiting."""
+    try:
+        maintain(runtime())
+        drop_campaign_rows(runtime())
+        drop_message_index(runtime())
+    finally:
+        publish([task_calls.audit_call()])
+
+
+@app.task(name="sms.audit")
+def run_audit() -> None:
+    """Audit the installation, once a day."""
+    audit_when_due(runtime())
 
 
 def _take_request(task: Any, given: dict[str, Any]) -> None:
