@@ -79,7 +79,9 @@ class Work(Enum):
     METRICS = Deadlines(lock=1, statement=3, connect=2, pool=5, unacknowledged=5)
     #: commands in a terminal
     COMMAND = Deadlines(lock=10, statement=300)
-    #: reads or rewrites whole tables: the audit, migrations, maintenance
+    #: the audit that the clock runs: each of its queries reads whole tables, beside everything else
+    AUDIT = Deadlines(lock=10, statement=900)
+    #: reads or rewrites whole tables: `postroad audit`, migrations, maintenance
     MAINTENANCE = Deadlines(lock=60, statement=4 * 3600)
 
 

@@ -163,6 +163,8 @@ class Settings(BaseSettings):
     dead_letter_days: int = Field(default=14, ge=1)
     #: days for which the recipients of ended campaigns are kept; their counts stay
     campaign_rows_days: int = Field(default=90, ge=1)
+    #: hours between two audits that the clock runs; 0: it runs none, and `postroad audit` must be run
+    audit_hours: int = Field(default=24, ge=0, le=24)
     #: days for which entries of the audit log are kept
     audit_log_days: int = Field(default=3653, ge=1)
     #: hours for which the quote of a campaign may be approved

@@ -425,6 +425,7 @@ FAULTS = {
     "workers/gateway.py": "import pydantic_settings",
     "pipeline/settings.py": "import aiohttp",
     "pipeline/vault.py": "import prometheus_client",
+    "workers/queues.py": "import flower",
     "schema/order.py": "import pipeline.errors",
     "workers/tasks.py": "import pipeline.store.batches",
     "workers/wiring.py": "import workers.app",

@@ -2,12 +2,14 @@
 
 import mmap
 import os
+import sys
 from threading import Lock
 from typing import Any
 
 from celery import Celery
 from celery._state import get_current_task
 from celery.signals import (
+    import_modules,
     worker_process_init,
     worker_process_shutdown,
     worker_shutdown,
@@ -106,6 +108,14 @@ def runtime() -> Runtime:
                 found = Runtime(with_local_servers(), is_stopping=_is_stopping, keeps_journal=True)
                 _runtimes[os.getpid()] = found
     return found
+
+
+@import_modules.connect
+def _adjust_flower(**_: Any) -> None:
+    if "flower" in sys.argv:
+        from workers import flower_set_up  # noqa: PLC0415 - imports a web server, for Flower's process only
+
+        flower_set_up.adjust_pages()
 
 
 @worker_process_init.connect

@@ -2,7 +2,7 @@
 
 from typing import Any, TypedDict
 
-from workers.queues import CLOCK
+from workers.queues import CLOCK, MAINTENANCE
 
 
 class PeriodicTask(TypedDict):
@@ -14,8 +14,8 @@ class PeriodicTask(TypedDict):
     options: dict[str, Any]
 
 
-def _every(seconds: float, task: str) -> PeriodicTask:
-    return {"task": task, "schedule": seconds, "options": {"queue": CLOCK, "expires": max(seconds, 1)}}
+def _every(seconds: float, task: str, queue: str = CLOCK) -> PeriodicTask:
+    return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": max(seconds, 1)}}
 
 
 SCHEDULE: dict[str, PeriodicTask] = {
@@ -28,5 +28,5 @@ SCHEDULE: dict[str, PeriodicTask] = {
     "resend": _every(2, "sms.resend"),
     "inbound": _every(2, "sms.inbound"),
     "receipt_latency": _every(60, "sms.receipt_latency"),
-    "maintenance": _every(3600, "sms.maintenance"),
+    "maintenance": _every(3600, "sms.maintenance", MAINTENANCE),
 }

@@ -19,9 +19,13 @@ CAMPAIGN = "campaign"
 OTP = "otp"
 #: periodic tasks of beat
 CLOCK = "clock"
+#: what takes minutes and may wait, of the periodic tasks: maintenance and audit
+MAINTENANCE = "maintenance"
 
 #: published through the broker's default exchange, whose bindings cannot be deleted
-QUEUES = tuple(Queue(name, routing_key=name) for name in (INGEST, SEGMENT, BILL, DELIVER, CAMPAIGN, OTP, CLOCK))
+QUEUES = tuple(
+    Queue(name, routing_key=name) for name in (INGEST, SEGMENT, BILL, DELIVER, CAMPAIGN, OTP, CLOCK, MAINTENANCE)
+)
 
 #: prefixes of the queues of a carrier with its own process: its batches, and its one-time passwords
 OWN, CODES = "carrier.", "codes."

@@ -10,10 +10,12 @@ from schema.message import Hint, Measure
 from schema.message_class import MessageClass
 from schema.vocabulary import Encoding, Placement
 from workers import queues
-from workers.queues import BILL, CAMPAIGN, DELIVER, OWN, SEGMENT
+from workers.queues import BILL, CAMPAIGN, DELIVER, MAINTENANCE, OWN, SEGMENT
 
 #: seconds after which a hint of a campaign is dropped: busy workers do not find a heap of them
 _HINT_SECONDS = 10.0
+#: seconds after which the next hourly maintenance asks for the audit again
+_AUDIT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ def expand_call(campaign: UUID) -> TaskCall:
 def prepare_call(campaign: UUID) -> TaskCall:
     """Return the call that prepares a campaign which the clock has created in a series."""
     return TaskCall("sms.campaign.prepare", CAMPAIGN, (str(campaign),), _HINT_SECONDS)
+
+
+def audit_call() -> TaskCall:
+    """Return the call that audits the installation, if that is due."""
+    return TaskCall("sms.audit", MAINTENANCE, (), _AUDIT_SECONDS)
 
 
 def query_calls(rt: Runtime, asks: Mapping[str, Sequence[UUID]]) -> list[TaskCall]:

@@ -1,7 +1,7 @@
 """The Celery tasks. What each does, and which stage passes its batches to which, is in `workers.wiring`.
 
 A task reads its arguments, calls the wiring and publishes what that returns. A task after ingest carries ids and small
-numbers only.
+numbers only. The periodic tasks that run every minute or oftener send no events: in Flower they would hide all others.
 """
 
 import logging
@@ -15,6 +15,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from pipeline.errors import ConfigurationError, DatabaseFault
+from pipeline.stages.admin.audit import audit_when_due
 from pipeline.stages.hourly_maintenance import drop_campaign_rows, drop_message_index, maintain
 from pipeline.stages.receipt_latency import measure_receipt_latency
 from pipeline.stages.resend import query_carrier
@@ -69,13 +70,13 @@ def deliver_batches(batches: list[str]) -> None:
     publish(wiring.deliver_batches(runtime(), [UUID(batch) for batch in batches]))
 
 
-@app.task(name="sms.promote")
+@app.task(name="sms.promote", send_events=False)
 def promote_due() -> None:
     """Queue batches that are due."""
     publish(wiring.promote_due(runtime()))
 
 
-@app.task(name="sms.campaigns")
+@app.task(name="sms.campaigns", send_events=False)
 def advance_campaigns() -> None:
     """Begin, expire and finish campaigns, create the next ones of series; hint those with rows to be worked on."""
     publish(campaign_wiring.advance_campaigns(runtime()))
@@ -117,25 +118,25 @@ def control_campaign(self: Any, operation: dict[str, Any]) -> None:
     _take_request(self, operation)
 
 
-@app.task(name="sms.settle")
+@app.task(name="sms.settle", send_events=False)
 def settle_receipts() -> None:
     """Apply receipts that wait."""
     wiring.settle_receipts(runtime())
 
 
-@app.task(name="sms.fold")
+@app.task(name="sms.fold", send_events=False)
 def fold_changes() -> None:
     """Fold the counted status changes into their sums by minute and by day."""
     wiring.fold_changes(runtime())
 
 
-@app.task(name="sms.index")
+@app.task(name="sms.index", send_events=False)
 def index_new() -> None:
     """Index new messages by number and correlation id."""
     wiring.index_new(runtime())
 
 
-@app.task(name="sms.resend")
+@app.task(name="sms.resend", send_events=False)
 def resend_lost() -> None:
     """Resend messages that carriers lost, or may have lost."""
     publish(wiring.resend_lost(runtime()))
@@ -147,19 +148,19 @@ def ask_carrier(carrier: str, messages: list[str]) -> None:
     query_carrier(runtime(), carrier, [UUID(message) for message in messages])
 
 
-@app.task(name="sms.receipt_latency")
+@app.task(name="sms.receipt_latency", send_events=False)
 def measure_latencies() -> None:
     """Measure how long carriers take to send receipts."""
     measure_receipt_latency(runtime())
 
 
-@app.task(name="sms.inbound")
+@app.task(name="sms.inbound", send_events=False)
 def handle_inbound() -> None:
     """Process MO messages: apply keywords and send replies."""
     publish(wiring.handle_inbound(runtime()))
 
 
-@app.task(name="sms.sweep")
+@app.task(name="sms.sweep", send_events=False)
 def sweep_stranded() -> None:
     """Recover batches after a crash or a lost hint; the journals of this host come first."""
     recover_killed()
@@ -173,10 +174,19 @@ def recover_killed() -> None:
 
 @app.task(name="sms.maintenance")
 def run_maintenance() -> None:
-    """Run the hourly maintenance."""
-    maintain(runtime())
-    drop_campaign_rows(runtime())
-    drop_message_index(runtime())
+    """Run the hourly maintenance, then have the audit run: both at once would keep the ticks waiting."""
+    try:
+        maintain(runtime())
+        drop_campaign_rows(runtime())
+        drop_message_index(runtime())
+    finally:
+        publish([task_calls.audit_call()])
+
+
+@app.task(name="sms.audit")
+def run_audit() -> None:
+    """Audit the installation, once a day."""
+    audit_when_due(runtime())
 
 
 def _take_request(task: Any, given: dict[str, Any]) -> None:

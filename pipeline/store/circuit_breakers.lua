@@ -76,7 +76,7 @@ local function look(key)
     return 0, 0
 end
 
--- Reads the state and changes nothing.
+-- Reads the state and changes nothing. The time is negative where a probe has been due for so long.
 local function watch(key)
     local _, _, _, open, _, probe = numbers(key)
     if open == 0 then
@@ -84,7 +84,7 @@ local function watch(key)
     elseif now < probe then
         return 2, probe - now
     end
-    return 1, math.max(open - now, 0)
+    return 1, math.max(open, probe) - now
 end
 
 local function ask(key, timeout)

@@ -46,6 +46,8 @@ class BreakerState:
     is_tried: bool
     #: until it may be probed, or probed again
     seconds: float
+    #: for which it might have been probed and no message was for it: nobody knows how the carrier is
+    idle_seconds: float
 
 
 def breaker_name(carrier: str, country: str = "") -> str:
@@ -78,7 +80,11 @@ def open_states(valkey: redis.Redis | None) -> list[BreakerState] | None:
     if answer is None:
         return None
     stands = zip(words, answer[::2], answer[1::2], strict=True)
-    return [BreakerState(each, state == Breaker.PROBE, wait / 1000) for each, state, wait in stands if state]
+    return [
+        BreakerState(each, state == Breaker.PROBE, max(wait, 0) / 1000, max(-wait, 0) / 1000)
+        for each, state, wait in stands
+        if state
+    ]
 
 
 def close(valkey: redis.Redis | None, carrier: str) -> bool:

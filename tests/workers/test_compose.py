@@ -156,7 +156,8 @@ def test_flower_starts_only_with_a_password() -> None:
 
     assert without.returncode != 0
     assert "user:password" in without.stderr
-    assert with_one.stdout == "-q -A workers.app flower --address=127.0.0.1 --port=5555 --read-only --logging=none\n"
+    options = "--read-only --max-tasks=10000 --max-workers=500 --purge-offline-workers=3600 --logging=none"
+    assert with_one.stdout == f"-q -A workers.app flower --address=127.0.0.1 --port=5555 {options}\n"
 
 
 def test_the_example_env_file_names_every_setting_of_the_compose_files_and_no_secret() -> None:

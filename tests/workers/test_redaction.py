@@ -241,7 +241,7 @@ def test_flower_shows_task_names_and_ids(seen: Seen) -> None:
 
 
 def test_flower_shows_the_queues(seen: Seen) -> None:
-    assert seen.queues == {"ingest", "segment", "bill", "deliver", "campaign", "otp", "clock"}
+    assert seen.queues == {"ingest", "segment", "bill", "deliver", "campaign", "otp", "clock", "maintenance"}
 
 
 def test_flower_answers_401_without_the_password(seen: Seen) -> None:

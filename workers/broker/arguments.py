@@ -86,4 +86,5 @@ TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.inbound": _nothing,
     "sms.sweep": _nothing,
     "sms.maintenance": _nothing,
+    "sms.audit": _nothing,
 }

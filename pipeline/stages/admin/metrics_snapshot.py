@@ -36,6 +36,8 @@ __all__ = ["BUCKET_NAMES", "DEAD_LETTERS_KEPT", "MetricsSnapshot", "ValkeyState"
 
 #: seconds after which no further query is begun
 _DEADLINE = 5.0
+#: seconds after which an open breaker that no message comes to probe is no longer reported
+_IDLE = 120.0
 #: age of the messages whose attempts in doubt are counted: longer than a message is in doubt
 _IN_DOUBT = timedelta(days=35)
 #: the period of the delivery ratio, and the age of bind reports by processes that may be running
@@ -100,7 +102,7 @@ class ValkeyState:
     is_up: bool
     #: when a worker last handled a tick of beat; None: not since Valkey started
     ticked_at: datetime | None
-    #: open breakers: carrier, and country or ""
+    #: open breakers of carriers that messages are for: carrier, and country or ""
     open_breakers: frozenset[tuple[str, str]]
 
 
@@ -108,7 +110,7 @@ def read_valkey(rt: Runtime) -> ValkeyState:
     """Return the state of breakers and heartbeat; it raises nothing while Valkey is unavailable."""
     is_up, ticked_at = heartbeat.last(rt.valkey)
     states = circuit_breakers.open_states(rt.valkey) if is_up else None
-    words = [each.word.partition("/") for each in states or ()]
+    words = [each.word.partition("/") for each in states or () if each.idle_seconds < _IDLE]
     return ValkeyState(is_up, ticked_at, frozenset((carrier, country) for carrier, _, country in words))
 
 

@@ -1,6 +1,9 @@
 import pytest
 
-from pipeline.stages.admin.audit import audit
+from pipeline.runtime import Runtime
+from pipeline.stages.admin.audit import audit, audit_when_due
+from pipeline.store import advisory_locks
+from pipeline.store.audit import INVARIANTS
 from tests.world import World
 
 
@@ -49,3 +52,53 @@ def test_the_audit_finds_an_attempt_without_a_message(world: World) -> None:
     )
 
     assert "I5" in broken(world)
+
+
+# By the clock --------------------------------------------------------------------------------------------------
+
+
+def test_the_clock_audits_once_a_day_and_at_once_after_installation(world: World) -> None:
+    assert len(audit_when_due(world.rt)) == len(INVARIANTS)
+    assert audit_when_due(world.rt) == []
+
+    world.run("UPDATE audit_findings SET checked_at = checked_at - interval '23 hours'")
+    assert audit_when_due(world.rt) == []
+
+    world.run("UPDATE audit_findings SET checked_at = checked_at - interval '1 hour'")
+    assert len(audit_when_due(world.rt)) == len(INVARIANTS)
+
+
+@pytest.mark.unsound("it is tampered with")
+def test_what_the_audit_of_the_clock_finds_is_stored_and_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.run("UPDATE wallets SET balance = balance + 1")
+
+    audit_when_due(world.rt)
+
+    assert world.rows("SELECT invariant FROM audit_findings WHERE broken > 0") == ["I3 wallets"]
+    assert "1 violations of I3 wallets: each balance" in caplog.text
+
+
+def test_the_clock_runs_no_audit_where_that_is_turned_off(world: World) -> None:
+    off = Runtime(world.rt.settings.model_copy(update={"audit_hours": 0}))
+
+    assert audit_when_due(off) == []
+    off.close()
+
+
+def test_of_two_clocks_one_audits(world: World) -> None:
+    with world.rt.begin() as conn:
+        assert advisory_locks.is_mine(conn, "audit")
+        assert audit_when_due(world.rt) == []
+
+    assert world.rows("SELECT * FROM audit_findings") == []
+
+
+def test_a_process_that_is_to_stop_leaves_the_audit_to_the_next(world: World) -> None:
+    looks = iter([False, False, True])
+    stopping = Runtime(world.rt.settings, is_stopping=lambda: next(looks))
+
+    found = audit_when_due(stopping)
+    stopping.close()
+
+    assert (found, next(looks, "no more")) == ([], "no more")
+    assert world.rows("SELECT * FROM audit_findings") == []

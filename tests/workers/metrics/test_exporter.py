@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.stages.admin.wallets import set_alert
 from pipeline.stages.fold_counts import fold_counts
 from pipeline.stages.settle import settle_on_arrival
 from pipeline.store import carrier_binds, circuit_breakers, heartbeat, partitions
+from pipeline.store.circuit_breakers import Breaker
 from schema.carriage import BindReport, Receipt
 from schema.vocabulary import ReceiptVerdict
 from tests.forked_processes import forked, procfile
@@ -27,7 +29,7 @@ from tests.workers.conftest import Site, eventually
 from tests.workers.metrics.scraped import Scrape, scraped
 from tests.world import World, message_ids
 from workers.metrics import metric_definitions
-from workers.metrics.broker_state import BrokerWatch, read_broker
+from workers.metrics.broker_state import BrokerState, BrokerWatch, read_broker
 from workers.metrics.exporter import InstallationCollector
 from workers.metrics.metric_definitions import MetricType
 from workers.processes.health_checks import fault
@@ -88,6 +90,20 @@ def test_the_states_of_carriers_wallets_and_the_audit_are_exported(world: World)
     assert scrape("postroad_audit_broken_invariants") == 0
     assert abs((scrape("postroad_audit_timestamp_seconds") or 0) - world.rt.now().timestamp()) < 120
     assert abs((scrape("postroad_clock_tick_timestamp_seconds") or 0) - world.rt.now().timestamp()) < 120
+
+
+def test_an_open_breaker_that_no_message_comes_to_probe_is_not_reported(world: World) -> None:
+    assert world.rt.valkey is not None
+    circuit_breakers.report(world.rt.valkey, {"alpha": (0, 20), "beta": (0, 20)})
+    for carrier, seconds in (("alpha", 100), ("beta", 150)):
+        over = int((time.time() - seconds) * 1000)
+        world.rt.valkey.hset(f"postroad:health:{carrier}", "open", str(over))
+
+    scrape = Scrape(scraped(world.rt))
+
+    assert scrape("postroad_breaker_open", carrier="alpha") == 1
+    assert not scrape("postroad_breaker_open", carrier="beta")
+    assert circuit_breakers.acquire(world.rt.valkey, ["beta"], 5)["beta"] is Breaker.PROBE
 
 
 @pytest.mark.unsound("drops messages")
@@ -194,11 +210,16 @@ def test_workers_that_answer_are_counted_by_name(site: Site) -> None:
     assert read_broker(site.broker_url, {}).workers == {"worker": 0, "lane": 0, "clock": 0}
     site.start_worker("-n", "clock@%h")
 
-    state = read_broker(site.broker_url, {})
+    states: list[BrokerState] = []
 
-    assert (state.is_up, state.workers) == (True, {"worker": 0, "lane": 0, "clock": 1})
-    site.publish("bill", [])
-    assert set(state.depths) >= {"ingest", "bill", "clock"}
+    def answered() -> bool:
+        states.append(read_broker(site.broker_url, {}))
+        return states[-1].workers["clock"] > 0
+
+    eventually(answered)  # a busy machine's worker may take more than a second
+
+    assert (states[-1].is_up, states[-1].workers) == (True, {"worker": 0, "lane": 0, "clock": 1})
+    assert set(states[-1].depths) >= {"ingest", "bill", "clock"}
     assert not read_broker("redis://127.0.0.1:1/0", {}).is_up
 
 
