@@ -63,10 +63,10 @@ format: $(READY) ## Lay the code out and mend what ruff can mend.
 # Both lock files are written by uv; that of the image at the versions of that for development.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --system-certs --generate-hashes \
   --no-emit-index-url --no-header --no-annotate --quiet
-COMPILE_RUNTIME := $(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock
+COMPILE_RUNTIME := $(COMPILE) --extra sentry --constraint requirements.lock --output-file requirements-runtime.lock
 
 lock: $(READY) ## Write both lock files from setup.cfg, at the newest versions that fit.
-	$(COMPILE) --extra embedded --extra dev --output-file requirements.lock
+	$(COMPILE) --extra embedded --extra sentry --extra dev --output-file requirements.lock
 	$(COMPILE_RUNTIME)
 
 lock-runtime: $(READY) ## Write requirements-runtime.lock, which the image installs, at the versions of requirements.lock.

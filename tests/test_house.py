@@ -426,6 +426,7 @@ FAULTS = {
     "pipeline/settings.py": "import aiohttp",
     "pipeline/vault.py": "import prometheus_client",
     "workers/queues.py": "import flower",
+    "workers/logs.py": "import sentry_sdk",
     "schema/order.py": "import pipeline.errors",
     "workers/tasks.py": "import pipeline.store.batches",
     "workers/wiring.py": "import workers.app",

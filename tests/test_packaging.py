@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 #: dependencies on other systems or older Python versions only
 ELSEWHERE = {"async-timeout", "typing-extensions"}
 #: a paragraph of NOTICE that lists distributions under a licence
-LICENCE = re.compile(r"^(LGPL-3\.0-only|Apache-2\.0|MIT|BSD \(2 or 3 clauses\)|PSF-2\.0): ([^:]+?)\n\n", re.MULTILINE)
+LICENCE = re.compile(
+    r"^(LGPL-3\.0-only|Apache-2\.0|MIT|MPL-2\.0|BSD \(2 or 3 clauses\)|PSF-2\.0): ([^:]+?)\n\n", re.MULTILINE
+)
 HOUSE = ("schema", "pipeline", "workers")
 
 
@@ -63,6 +65,7 @@ def test_the_lock_has_every_requirement_of_setup_cfg(setup: configparser.ConfigP
     asked = [
         *wanted(setup["options"]["install_requires"]),
         *wanted(setup["options.extras_require"]["embedded"]),
+        *wanted(setup["options.extras_require"]["sentry"]),
         *wanted(setup["options.extras_require"]["dev"]),
     ]
 
@@ -82,7 +85,7 @@ def test_the_runtime_lock_has_the_product_s_requirements_at_the_versions_of_the_
 
 
 def test_the_runtime_lock_holds_dependencies_of_the_product_only(runtime_lock: Lock) -> None:
-    assert runtime_lock.keys() <= dependencies("postroad") | ELSEWHERE, "make lock-runtime"
+    assert runtime_lock.keys() <= dependencies("postroad[sentry]") | ELSEWHERE, "make lock-runtime"
 
 
 def test_the_runtime_lock_has_no_development_tool_and_no_embedded_server(
@@ -98,7 +101,7 @@ def test_the_runtime_lock_has_no_development_tool_and_no_embedded_server(
 def dependencies(name: str) -> set[str]:
     """Return the distributions that an installed one requires here, directly or not, with requested extras only."""
     found: set[Requirement] = set()
-    asked = [Requirement(name)]
+    asked = [Requirement(name)]  # with its extras
     while asked:
         one = asked.pop()
         for requirement in map(Requirement, importlib.metadata.requires(one.name) or ()):
@@ -121,7 +124,10 @@ def test_a_lock_file_has_no_url_and_no_path(name: str) -> None:
 def test_every_imported_distribution_is_declared_in_setup_cfg(setup: configparser.ConfigParser) -> None:
     declared = {
         canonicalize_name(requirement.name)
-        for text in (setup["options"]["install_requires"], setup["options.extras_require"]["embedded"])
+        for text in (
+            setup["options"]["install_requires"],
+            *map(setup["options.extras_require"].get, ("embedded", "sentry")),
+        )
         for requirement in wanted(text)
     }
     homes = importlib.metadata.packages_distributions()

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.errors import ConfigurationError
+from workers import error_reports
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ def log_format() -> LogFormat:
 
 
 def set_up(process: str, usual: str = "INFO", *, context: Context = lambda _: {}, **always: str) -> None:
-    """Log to stderr at POSTROAD_LOG_LEVEL, in POSTROAD_LOG_FORMAT; ConfigurationError if one of them is invalid.
+    """Log to stderr at POSTROAD_LOG_LEVEL, in POSTROAD_LOG_FORMAT, and errors to Sentry if POSTROAD_SENTRY_DSN is set.
+
+    ConfigurationError: one of these is invalid.
 
     `usual` is the level if none is set; `always` are ids that every line has. Libraries log below WARNING only what
     does not contain the data that they process.
@@ -79,6 +82,7 @@ def set_up(process: str, usual: str = "INFO", *, context: Context = lambda _: {}
         logging.getLogger(name).setLevel(max(logging.INFO, named))
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, named))
+    error_reports.start(process)
     log.info("starts")
 
 
