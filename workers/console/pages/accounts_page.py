@@ -8,12 +8,15 @@ from pipeline.errors import InvalidInput, PostroadError
 from pipeline.stages.admin.account_templates import list_templates, list_versions
 from pipeline.stages.admin.accounts import account_of, create_account, list_accounts, set_account_state
 from pipeline.stages.admin.api_keys import list_keys, revoke
-from pipeline.stages.admin.prices import list_prices
+from pipeline.stages.admin.prices import some_prices
 from pipeline.stages.admin.sender_registration import list_senders, set_sender
 from pipeline.stages.admin.traffic import daily
 from pipeline.stages.admin.wallets import set_credit_limit, top_up
 from schema.vocabulary import AccountState, Right, SenderState
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
+
+#: most prices on the page
+_PRICES = 500
 
 
 def _list(asked: ConsoleRequest) -> Response:
@@ -107,14 +110,14 @@ def _money(asked: ConsoleRequest) -> Response:
 
 def _money_page(asked: ConsoleRequest, problem: str = "") -> Response:
     row = _row(asked)
-    own = (None, row["name"])
-    prices = [each for each in list_prices(asked.rt) if each["account"] in own and each["currency"] == row["currency"]]
+    prices, more = some_prices(asked.rt, _PRICES, account=row["name"], currency=row["currency"])
     return asked.page(
         "money.html",
         422 if problem else 200,
         row=row,
         days=daily(asked.rt, row["name"]),
         prices=prices,
+        more_prices=more,
         problem=problem,
         may_change_money=asked.may(Right.CHANGE_MONEY),
     )
