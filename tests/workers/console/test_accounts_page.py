@@ -131,3 +131,16 @@ def test_a_key_is_refused_to_other_accounts_other_roles_and_with_unknown_words(c
     assert viewer.post("/accounts/bank/keys", dialect="postroad").status == 403
     assert other.post("/accounts/bank/keys", dialect="postroad").status == 404
     assert console.world.rows("SELECT count(*) FROM api_keys") == before
+
+
+def test_operators_see_which_sender_ids_look_like_those_of_other_accounts(console: Console, admin: str) -> None:
+    create_account(console.rt, "shop", "EUR")
+    set_sender(console.rt, "shop", "PAYPAL")
+    set_sender(console.rt, "shop", "SHOP", SenderState.PENDING)
+    set_sender(console.rt, "bank", "PayPa1", SenderState.PENDING)
+    operator = console.visitor(admin)
+    own = console.visitor(console.add_user("olaf", Role.ADMIN, account="bank"))
+
+    assert "looks like PAYPAL of shop" in operator.get("/accounts/bank").text
+    assert "looks like" not in operator.get("/accounts/shop").text
+    assert "PAYPAL" not in own.get("/accounts/bank").text

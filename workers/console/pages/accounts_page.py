@@ -11,7 +11,7 @@ from pipeline.stages.admin.account_templates import list_templates, list_version
 from pipeline.stages.admin.accounts import account_of, create_account, list_accounts, set_account_state
 from pipeline.stages.admin.api_keys import issue, list_keys, revoke
 from pipeline.stages.admin.prices import some_prices
-from pipeline.stages.admin.sender_registration import list_senders, set_sender
+from pipeline.stages.admin.sender_registration import list_senders, senders_alike, set_sender
 from pipeline.stages.admin.traffic import daily
 from pipeline.stages.admin.wallets import set_credit_limit, top_up
 from schema.vocabulary import AccountState, Right, SenderState
@@ -51,6 +51,7 @@ def _account(asked: ConsoleRequest, problem: str = "") -> Response:
     row, name = _row(asked), asked.path["name"]
     values: dict[str, Any] = {
         "senders": list_senders(asked.rt, name),
+        "alike": senders_alike(asked.rt, name) if asked.may(Right.EDIT_SENDERS) and asked.account is None else {},
         "keys": list_keys(asked.rt, name) if asked.may(Right.MANAGE_KEYS) else None,
         "dialects": list(DIALECTS),
         "templates": list_templates(asked.rt, name),
