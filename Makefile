@@ -42,7 +42,7 @@ fuzz: $(READY) ## Send 10,000 mutated messages at each listener; takes minutes.
 	POSTROAD_FUZZ=$(ROUNDS) $(BIN)/python -m pytest -n 1 -m fuzz --timeout 3600 $(ARGS)
 
 # Tests marked `soak`, at the sizes that the suite runs at a few percent.
-soak: $(READY) ## Run the campaign tests at full size; takes up to an hour.
+soak: $(READY) ## Run the tests of campaigns, and of pages over six million messages, at full size; takes up to an hour.
 	POSTROAD_SOAK=1 $(BIN)/python -m pytest -n 1 -m soak --timeout 7200 $(ARGS)
 
 outcomes: $(READY) ## Write docs/outcomes.md anew from the tables of carriers' codes.

@@ -1,6 +1,6 @@
 """SQLAlchemy tables of the audit log, which triggers write (migration 0017), and of the last audit's findings."""
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text, func
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from schema.columns import instant, metadata, one_of
@@ -33,6 +33,8 @@ audit_log = Table(
     Index(None, "at"),
     Index(None, "account_id", "at"),
     Index(None, "subject_table", "at"),
+    Index(None, "actor", "at"),
+    Index("audit_log_claimed", "claimed", "at", postgresql_where=text("claimed IS NOT NULL")),
 )
 
 #: what `postroad audit` found last; each run replaces all rows

@@ -247,6 +247,17 @@ def list_senders(conn: Connection, account: int) -> list[dict[str, Any]]:
     return [dict(row) for row in conn.exec_driver_sql(_LIST_SENDERS, {"account": account}).mappings()]
 
 
+_OF_OTHERS = """
+SELECT a.name, s.sender FROM sender_ids AS s JOIN accounts AS a ON a.id = s.account_id
+WHERE s.account_id <> %(account)s AND s.state = 'approved' ORDER BY a.name, s.sender
+"""
+
+
+def senders_of_others(conn: Connection, account: int) -> list[tuple[str, str]]:
+    """Return (account, sender id) of all approved sender ids of other accounts."""
+    return [(name, sender) for name, sender in conn.exec_driver_sql(_OF_OTHERS, {"account": account})]
+
+
 _APPROVED = """
 SELECT account_id, json_agg(json_build_array(sender, countries) ORDER BY created_at, sender) FROM sender_ids
 WHERE account_id = ANY(%(accounts)s) AND state = 'approved' GROUP BY account_id

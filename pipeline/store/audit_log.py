@@ -25,21 +25,30 @@ def note(
     conn.exec_driver_sql(_NOTE, params)
 
 
+_LATEST = "SELECT * FROM audit_log WHERE at >= %(since)s{conditions} ORDER BY at DESC, id DESC LIMIT %(limit)s"
+#: only those that are given become part of the query. Accounts, tables and actors have an index of their own
+_CONDITIONS = {
+    "account": " AND account_id = %(account)s",
+    "table": " AND subject_table = %(table)s",
+    "before": " AND id < %(before)s",
+}
+#: one index has who acted, another for whom they claimed to act
+_ACTED, _CLAIMED = " AND actor = %(actor)s", " AND claimed = %(actor)s AND actor <> %(actor)s"
 _LIST = """
 SELECT l.id, l.at, l.actor_kind, l.actor, l.claimed, l.origin, l.action, l.subject_table, l.subject,
        a.name AS account, l.before, l.after
-FROM audit_log AS l LEFT JOIN accounts AS a ON a.id = l.account_id
-WHERE l.at >= %(since)s{conditions}
+FROM ({latest}) AS l LEFT JOIN accounts AS a ON a.id = l.account_id
 ORDER BY l.at DESC, l.id DESC LIMIT %(limit)s
 """
-#: only those that are given become part of the query. Accounts and tables have an index of their own; `since` bounds
-#: what is read for the others
-_CONDITIONS = {
-    "account": " AND l.account_id = %(account)s",
-    "table": " AND l.subject_table = %(table)s",
-    "actor": " AND %(actor)s IN (l.actor, l.claimed)",
-    "before": " AND l.id < %(before)s",
-}
+
+
+def query(given: Collection[str]) -> str:
+    """Return the query of the entries that fit these parameters, besides `since` and `limit`."""
+    conditions = "".join(words for name, words in _CONDITIONS.items() if name in given)
+    if "actor" not in given:
+        return _LIST.format(latest=_LATEST.format(conditions=conditions))
+    each = (_LATEST.format(conditions=conditions + own) for own in (_ACTED, _CLAIMED))
+    return _LIST.format(latest=" UNION ALL ".join(f"({one})" for one in each))
 
 
 def listing(
@@ -58,8 +67,8 @@ def listing(
     """
     sought = {"account": account, "table": table, "actor": actor, "before": before}
     given = {name: value for name, value in sought.items() if value is not None}
-    query = _LIST.format(conditions="".join(_CONDITIONS[name] for name in given))
-    return [dict(row) for row in conn.exec_driver_sql(query, {"since": since, "limit": limit, **given}).mappings()]
+    params = {"since": since, "limit": limit, **given}
+    return [dict(row) for row in conn.exec_driver_sql(query(given), params).mappings()]
 
 
 _OF_SUBJECT = """

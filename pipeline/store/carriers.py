@@ -230,3 +230,25 @@ ORDER BY a.name NULLS FIRST, r.destination, r.rank, r.carrier, r.from_at
 def list_routes(conn: Connection, *, over: bool = False) -> list[dict[str, Any]]:
     """Return current and future routes, with `over` past ones too; common ones (account None) first."""
     return [dict(row) for row in conn.exec_driver_sql(_LIST_ROUTES, {"all": over}).mappings()]
+
+
+# OFFSET 0: all are read by one plan, whatever the planner thinks of the conditions
+_SOME_ROUTES = f"""
+WITH listed AS (
+    SELECT row_number() OVER () AS place, r.* FROM ({_LIST_ROUTES} OFFSET 0) AS r
+    WHERE starts_with(destination, %(destination)s) AND (carrier = %(carrier)s OR %(carrier)s::text IS NULL)
+)
+SELECT *, (SELECT count(*) FROM listed) AS found FROM listed ORDER BY place LIMIT %(limit)s
+"""
+
+
+def some_routes(
+    conn: Connection, destination: str, carrier: str | None, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return up to `limit` current and future routes, and how many further ones there are.
+
+    `destination`: what their destination begins with; `carrier`: None: any.
+    """
+    params = {"all": False, "destination": destination, "carrier": carrier, "limit": limit}
+    rows = [dict(row) for row in conn.exec_driver_sql(_SOME_ROUTES, params).mappings()]
+    return rows, rows[0]["found"] - len(rows) if rows else 0

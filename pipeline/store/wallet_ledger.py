@@ -293,3 +293,26 @@ WHERE from_at <= %(now)s ORDER BY a.name NULLS FIRST, destination, p.currency, f
 def list_prices(conn: Connection, now: datetime) -> list[dict[str, Any]]:
     """Return the prices in force, common ones (account None) first."""
     return [dict(row) for row in conn.exec_driver_sql(_LIST_PRICES, {"now": now}).mappings()]
+
+
+# OFFSET 0: all are read by one plan, whatever the planner thinks of the conditions
+_SOME_PRICES = f"""
+WITH listed AS (
+    SELECT row_number() OVER () AS place, p.* FROM ({_LIST_PRICES} OFFSET 0) AS p
+    WHERE starts_with(destination, %(destination)s) AND (currency = %(currency)s OR %(currency)s::text IS NULL)
+      AND (account IS NULL OR account = %(account)s OR %(account)s::text IS NULL)
+)
+SELECT *, (SELECT count(*) FROM listed) AS found FROM listed ORDER BY place LIMIT %(limit)s
+"""
+
+
+def some_prices(
+    conn: Connection, now: datetime, destination: str, account: str | None, currency: str | None, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return up to `limit` prices in force, and how many further ones there are.
+
+    `destination`: what their destination begins with; `account`: whose prices besides the common ones, None: any.
+    """
+    params = {"now": now, "destination": destination, "account": account, "currency": currency, "limit": limit}
+    rows = [dict(row) for row in conn.exec_driver_sql(_SOME_PRICES, params).mappings()]
+    return rows, rows[0]["found"] - len(rows) if rows else 0

@@ -34,3 +34,15 @@ def list_prices(rt: Runtime) -> list[Row]:
     """Return the prices in force, those for all accounts first."""
     with rt.begin() as conn:
         return wallet_ledger.list_prices(conn, rt.common_time(batches.clock(conn)))
+
+
+def some_prices(
+    rt: Runtime, limit: int, *, destination: str = "", account: str | None = None, currency: str | None = None
+) -> tuple[list[Row], int]:
+    """Return up to `limit` prices in force, those for all accounts first, and how many more there are.
+
+    `destination`: what their destination begins with; `account`: whose prices besides the common ones, None: any.
+    """
+    with rt.read_only() as conn:
+        now = rt.common_time(batches.clock(conn))
+        return wallet_ledger.some_prices(conn, now, destination, account, currency, limit)

@@ -59,3 +59,12 @@ def list_routes(rt: Runtime, *, over: bool = False) -> list[Row]:
     """Return current and future routes (with `over` also past ones), those for all accounts first."""
     with rt.begin() as conn:
         return carriers.list_routes(conn, over=over)
+
+
+def some_routes(rt: Runtime, destination: str, carrier: str | None, limit: int) -> tuple[list[Row], int]:
+    """Return up to `limit` current and future routes, those for all accounts first, and how many more there are.
+
+    `destination`: what their destination begins with; `carrier`: None: any.
+    """
+    with rt.read_only() as conn:
+        return carriers.some_routes(conn, destination, carrier, limit)

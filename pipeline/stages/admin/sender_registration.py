@@ -1,10 +1,11 @@
 """Sender ids, as operators register, approve and reject them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import require
+from pipeline.rules.numbers.look_alike_senders import look_alikes
 from pipeline.rules.numbers.senders import is_sender
 from pipeline.runtime import Runtime
 from pipeline.store import accounts
@@ -39,3 +40,14 @@ def list_senders(rt: Runtime, name: str) -> list[Row]:
     """Return the sender ids of an account, those that wait for approval first; NotFound."""
     with rt.read_only() as conn:
         return accounts.list_senders(conn, accounts.named(conn, name).id)
+
+
+def senders_alike(rt: Runtime, name: str) -> Mapping[str, list[str]]:
+    """Return the sender ids of an account that look like approved ones of others, each with those; NotFound.
+
+    It names other accounts: not for the account's own users.
+    """
+    with rt.read_only() as conn:
+        account = accounts.named(conn, name).id
+        own = [row["sender"] for row in accounts.list_senders(conn, account)]
+        return look_alikes(own, accounts.senders_of_others(conn, account))

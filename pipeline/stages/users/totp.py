@@ -11,7 +11,7 @@ from pipeline.runtime import Connection, Runtime
 from pipeline.store import sign_in_limits, user_sessions, users
 from pipeline.store.api import rate_limits
 from pipeline.store.users import StoredUser
-from schema.user import SignedIn, SignInDenied, User, UserSession
+from schema.user import SignedIn, SignInDenied, User, UserClient, UserSession
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,24 @@ def _count(conn: Connection, session: UserSession) -> None:
         user_sessions.end(conn, session.user.id, session.id)
 
 
-def set_up_totp(rt: Runtime, user: User) -> TotpSecret:
-    """Make a new secret for a user's app, in use once `start_totp` got a code of it. Conflict: he has one in use."""
+def set_up_totp(rt: Runtime, user: User, password: str, client: UserClient) -> TotpSecret | SignInDenied:
+    """Make a new secret for the app of a user who shows his password; who has none yet shows any.
+
+    It is in use once `start_totp` got a code of it. Conflict: he has one in use.
+    """
+    [refused] = rate_limits.take(rt.valkey, [sign_in_limits.of_password(rt.vault, user.name, client.address)])
+    if refused:
+        return SignInDenied(math.ceil(refused.wait))
+    with rt.read_only() as conn:
+        stored = users.named(conn, user.name).password_hash
+    if stored and not rt.passwords.matches(password, stored):
+        return SignInDenied()
     secret = secrets.token_bytes(totp.SECRET_SIZE)
     with rt.begin() as conn:
-        if users.lock(conn, user.id).user.has_totp:
+        found = users.lock(conn, user.id)
+        if found.password_hash != stored:  # changed meanwhile
+            return SignInDenied()
+        if found.user.has_totp:
             raise Conflict("a second factor is in use: remove it first")
         users.set_totp(conn, user.id, rt.vault.seal(PURPOSE, secret))
     return TotpSecret(totp.spelt(secret), totp.uri(secret, user.name, _ISSUER))

@@ -4,10 +4,10 @@ A page examines a limited number of requests and messages, so that its cost does
 with filters that little fits, a page may have few messages, or none, and still be followed by others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Row
@@ -22,6 +22,8 @@ from schema.vocabulary import Status
 _END = UUID(int=(1 << 128) - 1)
 #: requests that one page examines, and messages where a filter reads all of them
 EXAMINED_REQUESTS, EXAMINED_MESSAGES = 500, 5_000
+#: requests, or messages of the index, that are read at once; further ones only where too few of these fit
+_PORTIONS = (20, 80, 400, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ class MessageFilter:
         return self.status is not None or self.sender is not None
 
 
+_Examined = TypeVar("_Examined")
+#: a request, its first message and its last
+_Span = tuple[UUID, UUID, UUID]
+
 _ONE = f"""{SEEN}
 FROM messages AS m JOIN requests AS r ON r.id = m.request_id JOIN batches AS b ON b.id = m.batch_id
 WHERE m.id = %(id)s AND m.account_id = %(account)s AND r.test = ANY(%(tests)b)
@@ -130,6 +136,7 @@ CROSS JOIN LATERAL (SELECT * FROM requests WHERE id = s.request_id OFFSET 0) AS 
 CROSS JOIN LATERAL (
     SELECT * FROM messages WHERE id BETWEEN s.first_id AND s.last_id AND request_id = s.request_id
       AND (%(sender)s::text IS NULL OR sender = %(sender)s)
+      AND (%(status)s::text IS NULL OR status IS NULL OR status = %(status)s)
     ORDER BY id DESC LIMIT %(within)s
 ) AS m
 CROSS JOIN LATERAL (SELECT * FROM batches WHERE id = m.batch_id OFFSET 0) AS b
@@ -159,23 +166,35 @@ def page(conn: Connection, sought: MessageFilter, before: UUID | None, limit: in
     spans, rest = _spans(rows, edge, EXAMINED_MESSAGES if sought.reads_all else limit, rest)
     if not spans:
         return FilteredPage([], rest)
-    requests, firsts, lasts = map(list, zip(*spans, strict=True))
     within = None if sought.reads_all else limit + 1
-    params |= {"requests": requests, "firsts": firsts, "lasts": lasts, "within": within, "limit": limit + 1}
-    found = list(shown(conn, conn.exec_driver_sql(_PAGE, params).all()))
+    found: list[Row[Any]] = []
+    for portion in _portioned(spans):
+        requests, firsts, lasts = map(list, zip(*portion, strict=True))
+        wanted = {"requests": requests, "firsts": firsts, "lasts": lasts, "within": within}
+        found += conn.exec_driver_sql(_PAGE, params | wanted | {"limit": limit + 1 - len(found)}).all()
+        if len(found) > limit:
+            break
+    messages = list(shown(conn, found))
     if len(found) > limit:
-        return FilteredPage(found[:limit], found[limit - 1].id)
-    return FilteredPage(found, rest)
+        return FilteredPage(messages[:limit], messages[limit - 1].id)
+    return FilteredPage(messages, rest)
 
 
-def _spans(
-    rows: Sequence[Row[Any]], edge: UUID, enough: int, rest: UUID | None
-) -> tuple[list[tuple[UUID, UUID, UUID]], UUID | None]:
+def _portioned(wanted: Sequence[_Examined]) -> Iterator[Sequence[_Examined]]:
+    """Yield in portions what is to be examined, small ones first."""
+    begun = 0
+    for size in _PORTIONS:
+        if portion := wanted[begun : begun + size]:
+            yield portion
+        begun += size
+
+
+def _spans(rows: Sequence[Row[Any]], edge: UUID, enough: int, rest: UUID | None) -> tuple[list[_Span], UUID | None]:
     """Return (request, first id, last id) of the requests that have `enough` messages, and where to go on; None: end.
 
     The first request may be cut by `edge`; `rest`: where to go on after all of them.
     """
-    spans: list[tuple[UUID, UUID, UUID]] = []
+    spans: list[_Span] = []
     sure = 0
     for place, row in enumerate(rows):
         if sure > enough:
@@ -207,8 +226,13 @@ ORDER BY m.id DESC LIMIT %(limit)s
 
 def among(conn: Connection, sought: MessageFilter, wanted: Sequence[UUID], limit: int) -> list[ShownMessage]:
     """Return those of these messages that fit, the latest first, up to `limit`."""
-    params = {**sought.params, "ids": list(wanted), "limit": limit}
-    return list(shown(conn, conn.exec_driver_sql(_AMONG, params).all())) if wanted else []
+    found: list[Row[Any]] = []
+    for portion in _portioned(wanted):
+        params = {**sought.params, "ids": list(portion), "limit": limit - len(found)}
+        found += conn.exec_driver_sql(_AMONG, params).all()
+        if len(found) == limit:
+            break
+    return list(shown(conn, found))
 
 
 _OF = """

@@ -105,7 +105,7 @@ def test_a_link_to_set_a_password_holds_until_a_good_one_is_given(world: World, 
 
 
 def test_a_link_does_not_replace_the_second_factor(world: World, ada: User) -> None:
-    set_up_totp(world.rt, ada)
+    set_up_totp(world.rt, ada, PASSWORD, HOME)
     world.run("UPDATE users SET totp_confirmed_at = now()")
     for purpose in LinkPurpose:
         link = make_link(world.rt, "ada", purpose)

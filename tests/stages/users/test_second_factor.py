@@ -9,10 +9,10 @@ import pytest
 from pipeline.errors import Conflict, NotFound
 from pipeline.rules.identity import totp
 from pipeline.stages.users.sign_in import sign_in
-from pipeline.stages.users.totp import confirm_totp, remove_totp, set_up_totp, start_totp, stop_totp
+from pipeline.stages.users.totp import TotpSecret, confirm_totp, remove_totp, set_up_totp, start_totp, stop_totp
 from pipeline.stages.users.user_sessions import session_of
 from pipeline.stages.users.users import create_user, disable_user
-from schema.user import SignedIn, SignInDenied, UserClient
+from schema.user import SignedIn, SignInDenied, User, UserClient
 from schema.vocabulary import Role
 from tests.world import World
 
@@ -48,10 +48,16 @@ class Phone:
         assert isinstance(begun, SignedIn)
         return begun
 
+    def make_secret(self, user: User) -> None:
+        """Take a new secret, by the password."""
+        made = set_up_totp(self.world.rt, user, PASSWORD, HOME)
+        assert isinstance(made, TotpSecret)
+        self.secret = b32decode(made.spelt)
+
     def set_up(self) -> SignedIn:
         """Set up a second factor, in a session that is returned."""
         begun = self.begin()
-        self.secret = b32decode(set_up_totp(self.world.rt, begun.session.user).spelt)
+        self.make_secret(begun.session.user)
         assert start_totp(self.world.rt, begun.session, self.code()) is None
         self.wait(seconds=30)
         return begun
@@ -81,6 +87,19 @@ def test_with_a_second_factor_a_session_has_no_rights_before_its_code(world: Wor
     assert confirmed.token != begun.token
     assert session_of(world.rt, begun.token) is None
     assert session_of(world.rt, confirmed.token) == confirmed.session
+
+
+def test_a_second_factor_is_set_up_by_the_password_and_not_by_a_session_alone(world: World, phone: Phone) -> None:
+    begun = phone.begin()
+
+    assert set_up_totp(world.rt, begun.session.user, "another password", HOME) == SignInDenied()
+    assert world.rows("SELECT sealed_totp FROM users WHERE name = 'ada'") == [None]
+    guessed = [set_up_totp(world.rt, begun.session.user, "another password", HOME) for _ in range(10)]
+    last = guessed[-1]
+
+    assert isinstance(last, SignInDenied)
+    assert last.retry_after
+    assert isinstance(set_up_totp(world.rt, begun.session.user, PASSWORD, UserClient("198.51.100.7")), TotpSecret)
 
 
 def test_each_code_counts_once(world: World, phone: Phone) -> None:
@@ -142,7 +161,7 @@ def test_a_code_confirms_only_a_session_that_waits_for_one(world: World, phone: 
 
 def test_a_second_factor_is_not_in_use_before_a_code_was_shown(world: World, phone: Phone) -> None:
     begun, other = phone.begin(), phone.begin()
-    phone.secret = b32decode(set_up_totp(world.rt, begun.session.user).spelt)
+    phone.make_secret(begun.session.user)
 
     assert start_totp(world.rt, begun.session, phone.wrong()) == SignInDenied()
     assert not phone.begin().session.needs_totp
@@ -155,7 +174,7 @@ def test_a_second_factor_is_not_in_use_before_a_code_was_shown(world: World, pho
     assert kept
     assert kept.user.has_totp
     with pytest.raises(Conflict, match="in use"):
-        set_up_totp(world.rt, kept.user)
+        set_up_totp(world.rt, kept.user, PASSWORD, HOME)
     with pytest.raises(Conflict, match="in use"):
         start_totp(world.rt, kept, phone.code(1))
 

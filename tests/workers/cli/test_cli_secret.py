@@ -23,6 +23,7 @@ from pipeline.stages.users.users import create_user
 from pipeline.store import carriers, sealed
 from schema.dead_letter import DeadLetter
 from schema.tables import metadata
+from schema.user import UserClient
 from schema.vocabulary import DeadLetterSource, Role
 from tests.dialects.vendors import Vendor, issue
 from tests.workers.cli.conftest import Shell
@@ -171,7 +172,7 @@ def test_after_a_rotation_the_new_secret_key_alone_decrypts_everything(
         webhook_endpoints.create(rt, world.account, DIALECTS[Vendor.ROBASE], "https://hooks.example.org/sms")
         dead_letters.keep(rt, [letter])
         index_messages(rt)
-        set_up_totp(rt, create_user(rt, "ada", [Role.VIEWER]))
+        set_up_totp(rt, create_user(rt, "ada", [Role.VIEWER]), "", UserClient("127.0.0.1"))
         set_carrier(rt, "operator", "smpp", SMSC)
         set_carrier(rt, "web", "http", {"base_url": "https://a.example", "receipt_token": "t"})
 

@@ -98,3 +98,49 @@ def test_a_user_of_an_account_sees_and_changes_only_that_one(console: Console, a
     assert visitor.post(f"/users/{admin}/disable").status == 404
     assert visitor.post("/users", name="dora", role="viewer", account="acme").status == 200
     assert {each.name: each.account for each in list_users(console.rt)}["dora"] == "bank"
+
+
+def test_a_key_is_created_in_the_console_and_its_credentials_are_shown_once(console: Console, admin: str) -> None:
+    own = console.visitor(console.add_user("kim", Role.ADMIN, account="bank"))
+
+    made = own.post("/accounts/bank/keys", dialect="postroad", key_name="till", networks="192.0.2.0/24", expires="")
+
+    [shown] = re.findall(r"<dd>(\S+)</dd>", made.text)
+    assert made.headers["cache-control"] == "no-store"
+    page = own.get("/accounts/bank").text
+    assert "till" in page
+    assert shown not in page
+    [(networks, dialect)] = console.world.rows("SELECT networks, dialect FROM api_keys WHERE name = 'till'")
+    assert (networks, dialect) == (["192.0.2.0/24"], "postroad")
+    assert shown not in str(console.world.rows("SELECT to_json(l) FROM audit_log AS l"))
+
+
+def test_a_key_is_refused_to_other_accounts_other_roles_and_with_unknown_words(console: Console, admin: str) -> None:
+    visitor, viewer = console.visitor(admin), console.visitor(console.add_user("una", Role.VIEWER, account="bank"))
+    other = console.visitor(console.add_user("sam", Role.ADMIN, account="acme"))
+    before = console.world.rows("SELECT count(*) FROM api_keys")
+
+    wrong = [
+        visitor.post("/accounts/bank/keys", dialect="nothing"),
+        visitor.post("/accounts/bank/keys", dialect="postroad", scopes="everything"),
+        visitor.post("/accounts/bank/keys", dialect="postroad", networks="here"),
+        visitor.post("/accounts/bank/keys", dialect="postroad", expires="2020-01-01T00:00"),
+    ]
+
+    assert [each.status for each in wrong] == [422] * 4
+    assert viewer.post("/accounts/bank/keys", dialect="postroad").status == 403
+    assert other.post("/accounts/bank/keys", dialect="postroad").status == 404
+    assert console.world.rows("SELECT count(*) FROM api_keys") == before
+
+
+def test_operators_see_which_sender_ids_look_like_those_of_other_accounts(console: Console, admin: str) -> None:
+    create_account(console.rt, "shop", "EUR")
+    set_sender(console.rt, "shop", "PAYPAL")
+    set_sender(console.rt, "shop", "SHOP", SenderState.PENDING)
+    set_sender(console.rt, "bank", "PayPa1", SenderState.PENDING)
+    operator = console.visitor(admin)
+    own = console.visitor(console.add_user("olaf", Role.ADMIN, account="bank"))
+
+    assert "looks like PAYPAL of shop" in operator.get("/accounts/bank").text
+    assert "looks like" not in operator.get("/accounts/shop").text
+    assert "PAYPAL" not in own.get("/accounts/bank").text

@@ -4,16 +4,23 @@ from typing import Any
 
 from starlette.responses import Response
 
+from pipeline.dialects.contract import Dialect
+from pipeline.dialects.registry import DIALECTS
 from pipeline.errors import InvalidInput, PostroadError
 from pipeline.stages.admin.account_templates import list_templates, list_versions
 from pipeline.stages.admin.accounts import account_of, create_account, list_accounts, set_account_state
-from pipeline.stages.admin.api_keys import list_keys, revoke
-from pipeline.stages.admin.prices import list_prices
-from pipeline.stages.admin.sender_registration import list_senders, set_sender
+from pipeline.stages.admin.api_keys import issue, list_keys, revoke
+from pipeline.stages.admin.prices import some_prices
+from pipeline.stages.admin.sender_registration import list_senders, senders_alike, set_sender
 from pipeline.stages.admin.traffic import daily
 from pipeline.stages.admin.wallets import set_credit_limit, top_up
 from schema.vocabulary import AccountState, Right, SenderState
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
+
+#: characters of a key's name
+_KEY_NAME = 100
+#: most prices on the page
+_PRICES = 500
 
 
 def _list(asked: ConsoleRequest) -> Response:
@@ -44,7 +51,9 @@ def _account(asked: ConsoleRequest, problem: str = "") -> Response:
     row, name = _row(asked), asked.path["name"]
     values: dict[str, Any] = {
         "senders": list_senders(asked.rt, name),
+        "alike": senders_alike(asked.rt, name) if asked.may(Right.EDIT_SENDERS) and asked.account is None else {},
         "keys": list_keys(asked.rt, name) if asked.may(Right.MANAGE_KEYS) else None,
+        "dialects": list(DIALECTS),
         "templates": list_templates(asked.rt, name),
         "sender_states": list(SenderState),
         "may_edit": asked.may(Right.EDIT_ACCOUNTS),
@@ -87,6 +96,32 @@ def _set_sender(asked: ConsoleRequest) -> Response:
     return _changed(asked, f"The sender {sender} is {state}.")
 
 
+def _create_key(asked: ConsoleRequest) -> Response:
+    """Make an API key; its credentials are on this page alone, and in no URL."""
+    name = asked.path["name"]
+    asked.own(name)
+    try:
+        made = issue(
+            asked.rt,
+            name,
+            _dialect(asked.text("dialect")),
+            test=bool(asked.text("test")),
+            name=asked.text("key_name")[:_KEY_NAME],
+            scopes=asked.text("scopes").replace(",", " ").split(),
+            networks=asked.text("networks").replace(",", " ").split(),
+            expires_at=asked.moment("expires", asked.text("expires")),
+        )
+    except PostroadError as error:
+        return _account(asked, str(error))
+    return asked.page("new_key.html", account=name, made=made)
+
+
+def _dialect(name: str) -> Dialect:
+    if name not in DIALECTS:
+        raise InvalidInput(f"API: choose one of {', '.join(DIALECTS)}")
+    return DIALECTS[name]
+
+
 def _revoke(asked: ConsoleRequest) -> Response:
     name = asked.path["name"]
     asked.own(name)
@@ -107,14 +142,14 @@ def _money(asked: ConsoleRequest) -> Response:
 
 def _money_page(asked: ConsoleRequest, problem: str = "") -> Response:
     row = _row(asked)
-    own = (None, row["name"])
-    prices = [each for each in list_prices(asked.rt) if each["account"] in own and each["currency"] == row["currency"]]
+    prices, more = some_prices(asked.rt, _PRICES, account=row["name"], currency=row["currency"])
     return asked.page(
         "money.html",
         422 if problem else 200,
         row=row,
         days=daily(asked.rt, row["name"]),
         prices=prices,
+        more_prices=more,
         problem=problem,
         may_change_money=asked.may(Right.CHANGE_MONEY),
     )
@@ -146,6 +181,7 @@ ROUTES = (
     ConsoleRoute("POST", "/accounts/{name}/suspend", _suspend, Right.EDIT_ACCOUNTS, is_for_operators=True),
     ConsoleRoute("POST", "/accounts/{name}/resume", _resume, Right.EDIT_ACCOUNTS, is_for_operators=True),
     ConsoleRoute("POST", "/accounts/{name}/senders", _set_sender, Right.EDIT_SENDERS, is_for_operators=True),
+    ConsoleRoute("POST", "/accounts/{name}/keys", _create_key, Right.MANAGE_KEYS),
     ConsoleRoute("POST", "/accounts/{name}/keys/{key:int}/revoke", _revoke, Right.MANAGE_KEYS),
     ConsoleRoute("GET", "/accounts/{name}/templates/{template}", _template, Right.VIEW),
     ConsoleRoute("GET", "/accounts/{name}/money", _money, Right.VIEW_MONEY),

@@ -30,8 +30,11 @@ def _change_password(asked: ConsoleRequest) -> Response:
 
 
 def _set_up(asked: ConsoleRequest) -> Response:
-    secret = set_up_totp(asked.rt, asked.user.user)
-    return asked.page("second_factor.html", secret=secret, problem="")
+    given = asked.form.get("present")
+    made = set_up_totp(asked.rt, asked.user.user, given if isinstance(given, str) else "", client_of(asked))
+    if isinstance(made, SignInDenied):
+        return _page(asked, refusal(made, "The password is wrong."), 403)
+    return asked.page("second_factor.html", secret=made, problem="")
 
 
 def _start(asked: ConsoleRequest) -> Response:

@@ -1,14 +1,12 @@
 """Routes and prices in force, and the route that a message to a number would take now."""
 
-from typing import Any
-
 from starlette.responses import Response
 
 from pipeline.errors import ConfigurationError, NotFound
 from pipeline.stages.admin.account_names import account_names
 from pipeline.stages.admin.explain_route import ForeseenRoute, foresee
-from pipeline.stages.admin.prices import list_prices
-from pipeline.stages.admin.routes import list_routes
+from pipeline.stages.admin.prices import some_prices
+from pipeline.stages.admin.routes import some_routes
 from schema.vocabulary import Right
 from workers.cli.terminal.route_view import WHY, cost
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
@@ -43,17 +41,17 @@ def _page(
     asked: ConsoleRequest, given: dict[str, str] | None = None, found: ForeseenRoute | None = None, problem: str = ""
 ) -> Response:
     wanted = {name: asked.query.get(name, "").strip() for name in ("destination", "carrier")}
-    routes = [each for each in list_routes(asked.rt) if _fits(each, wanted)]
-    prices = list_prices(asked.rt) if asked.may(Right.VIEW_MONEY) else []
-    prices = [each for each in prices if each["destination"].startswith(wanted["destination"])]
+    routes, more_routes = some_routes(asked.rt, wanted["destination"], wanted["carrier"] or None, _MOST)
+    may_view_money = asked.may(Right.VIEW_MONEY)
+    prices, more_prices = some_prices(asked.rt, _MOST, destination=wanted["destination"]) if may_view_money else ([], 0)
     return asked.page(
         "routes.html",
         422 if problem else 200,
-        routes=routes[:_MOST],
-        more_routes=len(routes[_MOST:]),
-        prices=prices[:_MOST],
-        more_prices=len(prices[_MOST:]),
-        may_view_money=asked.may(Right.VIEW_MONEY),
+        routes=routes,
+        more_routes=more_routes,
+        prices=prices,
+        more_prices=more_prices,
+        may_view_money=may_view_money,
         wanted=wanted,
         given=given or dict.fromkeys(_FIELDS, ""),
         found=found,
@@ -62,10 +60,6 @@ def _page(
         cost=cost,
         why=WHY,
     )
-
-
-def _fits(route: dict[str, Any], wanted: dict[str, str]) -> bool:
-    return route["destination"].startswith(wanted["destination"]) and wanted["carrier"] in ("", route["carrier"])
 
 
 ROUTES = (
