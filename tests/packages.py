@@ -1,5 +1,6 @@
 """Builds the distributions as `pip` would, offline and in copies, and installs one outside the checkout."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,20 @@ def build_product(folder: Path) -> Built:
             shutil.copy(path, copy)
     sdist = build("sdist", checkout, folder)
     return Built(sdist, build("wheel", unpacked(sdist, folder / "sdist"), folder))
+
+
+def build_once(shared: Path) -> Built:
+    """Return the product's distributions, built by the first process of a test run that wants them."""
+    folder = shared / "distributions"
+    with (shared / "distributions.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = shared / "distributions.draft"
+            draft.mkdir()
+            build_product(draft)
+            draft.rename(folder)
+    [sdist], [wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return Built(sdist, wheel)
 
 
 def unpacked(sdist: Path, folder: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.packages import Built, build_product
+from tests.packages import Built, build_once
 
 ROOT = Path(__file__).resolve().parent.parent
 #: dependencies on other systems or older Python versions only
@@ -175,8 +175,8 @@ def licence_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return build_product(tmp_path_factory.mktemp("built"))
+def built(shared_folder: Path) -> Built:
+    return build_once(shared_folder)
 
 
 def test_a_wheel_built_from_the_sdist_has_every_file_of_the_product(built: Built) -> None:

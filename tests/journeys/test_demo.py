@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from tests.packages import build_product, install
+from tests.packages import build_once, install
 from workers.lab.demo import demo_campaign, demo_keys, demo_sandbox, scenario
 from workers.processes.procfile import read_procfile
 
@@ -28,10 +28,9 @@ LOUD = {"POSTROAD_LOG_LEVEL": "DEBUG"}
 
 
 @pytest.fixture(scope="module")
-def postroad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def postroad(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, installed from the wheel outside the checkout."""
-    folder = tmp_path_factory.mktemp("package")
-    return install(build_product(folder).wheel, folder / "venv") / "postroad"
+    return install(build_once(shared_folder).wheel, tmp_path_factory.mktemp("package") / "venv") / "postroad"
 
 
 @pytest.mark.timeout(200)

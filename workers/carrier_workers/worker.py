@@ -18,6 +18,7 @@ from workers import celery_logs
 from workers.app import app, runtime
 from workers.broker.pool_heartbeat import heartbeat
 from workers.carrier_workers import listener
+from workers.celery_start import celery
 from workers.queues import QUEUES, own_queues
 from workers.server_urls import with_local_servers
 from workers.tasks import recover_killed
@@ -49,13 +50,14 @@ def run(name: str) -> None:
     queues = own_queues(name, placement)
     app.conf.task_queues = (*QUEUES, *queues)
     worker_ready.connect(lambda **_: Thread(target=_watch, args=(name,), daemon=True).start(), weak=False)
-    app.worker_main(
+    celery.main(
         [
-            "-q",
             "worker",
             *("--pool", "threads", "--concurrency", str(CONCURRENCY[placement]), "-n", f"{name}@%h"),
             *("-Q", ",".join(queue.name for queue in queues), "-E", "--without-gossip", "--without-mingle"),
-        ]
+        ],
+        prog_name="celery",
+        standalone_mode=False,
     )
 
 

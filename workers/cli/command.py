@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from pipeline.errors import ConfigurationError, DatabaseFault, PostroadError
+from workers.gc_freeze import paused
 
 #: subcommand → its module below workers/cli/commands, and its summary
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -56,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("migrate", "Migrate the database to this version's schema."),
     "console": ("console", "Serve the web console for operators and accounts' users."),
     "gateway": ("gateway", "Serve HTTP: the vendors' APIs and the carriers' receipt endpoint."),
+    "celery": ("celery", "Start a Celery worker or beat."),
     "carriers": ("carriers", "Run the carrier workers."),
     "notifier": ("notifier", "Call customers' webhooks."),
     "metrics": ("metrics", "Serve metrics for Prometheus."),
@@ -75,7 +77,9 @@ class Lazy(click.Group):
         """Return a subcommand, or None if there is none of that name."""
         if cmd_name not in COMMANDS or not _exists(cmd_name):
             return None
-        command = getattr(importlib.import_module(_module(cmd_name)), cmd_name.replace("-", "_"))
+        with paused():
+            module = importlib.import_module(_module(cmd_name))
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

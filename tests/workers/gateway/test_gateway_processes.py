@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from pipeline.settings import Settings
+from tests.forked_processes import ForkedProcess, forked
 
 TIMEOUT = 60
 
@@ -51,13 +52,13 @@ def are_free(*ports: int) -> bool:
     return True
 
 
-def begin(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    argv = [sys.executable, "-m", "workers.cli", "gateway"]
-    return subprocess.Popen(argv, env=environment, start_new_session=True)
+def begin(environment: dict[str, str]) -> ForkedProcess:
+    log = Path(environment["POSTROAD_HOME"]) / "gateway.log"
+    return forked().start(["postroad", "gateway"], log=log, environment=environment)
 
 
 @pytest.fixture
-def gateway(environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def gateway(environment: dict[str, str]) -> Iterator[tuple[ForkedProcess, int]]:
     process, port = begin(environment), int(environment["POSTROAD_GATEWAY_PORT"])
     try:
         soon(lambda: len(sharers(process)) == 1 and answers(port))
@@ -65,7 +66,7 @@ def gateway(environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[byt
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(TIMEOUT)
 
 
 def soon(holds: Callable[[], bool]) -> None:
@@ -75,12 +76,12 @@ def soon(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def sharers(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+def sharers(process: ForkedProcess) -> list[psutil.Process]:
     """Return those of its children that listen as well."""
     return [each for each in psutil.Process(process.pid).children() if each.net_connections("tcp")]
 
 
-def sharer(process: "subprocess.Popen[bytes]") -> psutil.Process:
+def sharer(process: ForkedProcess) -> psutil.Process:
     soon(lambda: len(sharers(process)) == 1)
     return sharers(process)[0]
 
@@ -93,7 +94,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_all_gateway_processes_end_on_sigterm(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+def test_all_gateway_processes_end_on_sigterm(gateway: tuple[ForkedProcess, int]) -> None:
     process, _ = gateway
     other = sharer(process)
 
@@ -104,7 +105,7 @@ def test_all_gateway_processes_end_on_sigterm(gateway: tuple["subprocess.Popen[b
 
 
 def test_each_gateway_process_serves_its_own_metrics(
-    gateway: tuple["subprocess.Popen[bytes]", int], environment: dict[str, str]
+    gateway: tuple[ForkedProcess, int], environment: dict[str, str]
 ) -> None:
     _, port = gateway
     with suppress(HTTPError):
@@ -121,7 +122,7 @@ def test_each_gateway_process_serves_its_own_metrics(
 
 
 def test_the_gateway_exits_with_1_when_one_of_its_processes_dies(
-    gateway: tuple["subprocess.Popen[bytes]", int],
+    gateway: tuple[ForkedProcess, int],
 ) -> None:
     process, _ = gateway
     other = sharer(process)
@@ -131,7 +132,7 @@ def test_the_gateway_exits_with_1_when_one_of_its_processes_dies(
     assert process.wait(TIMEOUT) == 1
 
 
-def test_the_child_processes_end_when_the_parent_is_killed(gateway: tuple["subprocess.Popen[bytes]", int]) -> None:
+def test_the_child_processes_end_when_the_parent_is_killed(gateway: tuple[ForkedProcess, int]) -> None:
     process, port = gateway
     other = sharer(process)
 
@@ -142,7 +143,7 @@ def test_the_child_processes_end_when_the_parent_is_killed(gateway: tuple["subpr
 
 
 def test_no_open_connection_is_reset_during_a_restart(
-    gateway: tuple["subprocess.Popen[bytes]", int], environment: dict[str, str]
+    gateway: tuple[ForkedProcess, int], environment: dict[str, str]
 ) -> None:
     first, port = gateway
     reported: list[str] = []
@@ -180,7 +181,7 @@ def test_no_open_connection_is_reset_during_a_restart(
         for each in callers:
             each.join()
         os.killpg(second.pid, signal.SIGKILL)
-        second.wait()
+        second.wait(TIMEOUT)
 
     assert set(reported) <= {"404", "nobody listens"}, Counter(reported)
     assert slow.makefile("rb").read().startswith(b"HTTP/1.1 404 ")
@@ -191,11 +192,8 @@ def test_no_open_connection_is_reset_during_a_restart(
 def test_gateway_log_lines_begin_with_time_level_and_process(
     environment: dict[str, str], tmp_path: Path, level: str, is_reported: bool
 ) -> None:
-    port, log = int(environment["POSTROAD_GATEWAY_PORT"]), tmp_path / "log"
-    with log.open("wb") as out:
-        reported = {**environment, "POSTROAD_GATEWAY_PROCESSES": "1", "POSTROAD_LOG_LEVEL": level}
-        argv = [sys.executable, "-m", "workers.cli", "gateway"]
-        process = subprocess.Popen(argv, env=reported, stderr=out)
+    port, log = int(environment["POSTROAD_GATEWAY_PORT"]), tmp_path / "gateway.log"
+    process = begin(environment | {"POSTROAD_GATEWAY_PROCESSES": "1", "POSTROAD_LOG_LEVEL": level})
     try:
         soon(lambda: answers(port))
         line = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
@@ -212,15 +210,13 @@ def test_gateway_log_lines_begin_with_time_level_and_process(
     assert "kkk" not in said
 
 
-def test_an_invalid_log_level_is_reported(environment: dict[str, str]) -> None:
-    argv = [sys.executable, "-m", "workers.cli", "gateway"]
-    ended = subprocess.run(
-        argv, env={**environment, "POSTROAD_LOG_LEVEL": "loud"}, capture_output=True, text=True, check=False
-    )
+def test_an_invalid_log_level_is_reported(environment: dict[str, str], tmp_path: Path) -> None:
+    process = begin(environment | {"POSTROAD_LOG_LEVEL": "loud"})
 
-    assert ended.returncode == 2
-    assert "POSTROAD_LOG_LEVEL" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert process.wait(TIMEOUT) == 2
+    log = (tmp_path / "gateway.log").read_text()
+    assert "POSTROAD_LOG_LEVEL" in log
+    assert "Traceback" not in log
 
 
 def test_celery_log_lines_have_the_same_format(environment: dict[str, str]) -> None:

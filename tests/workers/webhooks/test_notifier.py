@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -26,9 +24,9 @@ from pipeline.dialects.robase import webhooks as robase
 from pipeline.runtime import Runtime
 from pipeline.stages.api import webhook_deliveries, webhook_endpoints
 from tests.dialects.vendors import Vendor
+from tests.forked_processes import ForkedProcess, forked
 from tests.workers.webhooks.receiver import Accepted, Answer, Receiver, flood, hang, status, until
 from tests.world import World, message_ids
-from workers.processes.parent_death_signal import with_parent_death_signal
 from workers.webhooks.endpoint_window import EndpointWindows
 from workers.webhooks.notifier import Notifier
 from workers.webhooks.webhook_client import WebhookClient
@@ -259,7 +257,7 @@ def test_a_replayed_delivery_has_the_same_event_id(world: World, receiver: Recei
 
 
 @contextmanager
-def process(world: World) -> Iterator["subprocess.Popen[bytes]"]:
+def process(world: World, log: str = "notifier.log") -> Iterator[ForkedProcess]:
     """A notifier of its own, as the Procfile starts it."""
     given = world.rt.settings
     ours = {
@@ -269,14 +267,12 @@ def process(world: World) -> Iterator["subprocess.Popen[bytes]"]:
         "POSTROAD_HOME": str(given.home),
         "PYTHONPATH": str(ROOT),
     }
-    argv = with_parent_death_signal([sys.executable, "-m", "workers.cli", "notifier"])
-    started = subprocess.Popen(argv, env=os.environ | ours, stderr=subprocess.PIPE)
+    started = forked().start(["postroad", "notifier"], log=given.home / log, environment=os.environ | ours)
     try:
         yield started
     finally:
-        if started.poll() is None:
-            started.kill()
-        started.communicate()
+        started.kill()
+        started.wait(30)
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
@@ -293,7 +289,7 @@ def test_the_open_delivery_of_a_killed_notifier_is_repeated_after_its_lease(worl
     with process(world) as killed:
         eventually(lambda: len(receiver.accepted) == 1)
         killed.kill()
-        killed.wait()
+        killed.wait(30)
     del receiver.answers["/"]
     assert world.rows("SELECT tries, due_at > now() FROM webhook_deliveries WHERE status = 'queued'") == [(1, True)]
 
@@ -315,10 +311,10 @@ def test_the_notifier_finishes_its_open_calls_on_sigterm(world: World, receiver:
     with process(world) as stopped:
         eventually(lambda: len(receiver.accepted) == 1)
         stopped.send_signal(signal.SIGTERM)
-        _, said = stopped.communicate(timeout=30)
+        assert stopped.wait(30) == 0
 
-    assert stopped.returncode == 0
-    assert re.fullmatch(rb"\S+ INFO notifier\[\d+\] workers.logs: starts\n", said)
+    said = (world.rt.settings.home / "notifier.log").read_text()
+    assert re.fullmatch(r"\S+ INFO notifier\[\d+\] workers.logs: starts\n", said)
     assert sorted(world.rows("SELECT status, state, tries FROM webhook_deliveries")) == [
         ("queued", "delivered", 1),
         ("sent", "waiting", 0),
@@ -330,7 +326,7 @@ def test_two_notifiers_share_the_deliveries_and_make_none_twice(world: World, re
     make(world, receiver.url("/other"))
     world.send(*[f"+2348012345{n:03}" for n in range(40)])
 
-    with process(world), process(world):
+    with process(world), process(world, "second.log"):
         eventually(is_done(world, 160), 60)
 
     assert len(receiver.accepted) == 160
@@ -339,6 +335,7 @@ def test_two_notifiers_share_the_deliveries_and_make_none_twice(world: World, re
 
 
 def test_the_notifier_goes_on_after_its_database_connections_were_terminated(world: World, receiver: Receiver) -> None:
+    world.rt.engine.dispose()  # connections that earlier tests left in the pool, and that nobody would mend
     make(world, receiver.url())
     cut = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -35,8 +35,16 @@ _WINDOW = 20
 _ALLOWED, _WATCHED = 1.0, 2.0
 
 
-def measure_pauses(setup: BenchSetup, plan: BenchPlan, rt: Runtime) -> dict[str, Any]:
+def measure_pauses(setup: BenchSetup, plan: BenchPlan) -> dict[str, Any]:
     """Pause and resume a campaign as often as the plan says; return how long after each commit messages came."""
+    rt = Runtime(setup.settings())
+    try:
+        return _measure(setup, plan, rt)
+    finally:
+        rt.close()
+
+
+def _measure(setup: BenchSetup, plan: BenchPlan, rt: Runtime) -> dict[str, Any]:
     log = setup.home / "pauses.jsonl"
     scripts = {name: script for name, (_, script) in _CARRIERS.items()}
     with simulator(setup, scripts, log) as (process, url, smsc):

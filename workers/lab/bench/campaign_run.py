@@ -12,33 +12,33 @@ from pipeline.stages.campaigns import control
 from pipeline.stages.campaigns.find import find, progress
 from pipeline.stages.campaigns.results import standing
 from schema.vocabulary import CampaignState
-from workers.lab.bench.bench_processes import BenchProcess, wait, workers
+from workers.lab.bench.bench_processes import BenchProcess, wait
 from workers.lab.bench.campaign_load import prepare, write_file
-from workers.lab.bench.campaign_pauses import measure_pauses
 from workers.lab.bench.latency import spread
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import ACCOUNT, BenchSetup
 
 #: leading digits of the recipients, in turns
 _PLACES = ("+234803", "+44740", "+491512", "+25471")
+_NAME = "bench"
 #: reads of the progress of a campaign
 _READS = 50
 
 
-def measure(setup: BenchSetup, plan: BenchPlan, simulators: Sequence[BenchProcess]) -> dict[str, Any]:
-    """Load and send a campaign of the plan's rows, then pause another one again and again; return the figures."""
+def load(setup: BenchSetup, plan: BenchPlan) -> dict[str, Any]:
+    """Load, check and approve a campaign of the plan's rows; return how long it took. No worker runs yet."""
     file = write_file(setup.home / "campaign.csv", plan.rows, _PLACES)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        result = pool.submit(prepare, setup.settings(), file, "bench").result()
+        return pool.submit(prepare, setup.settings(), file, _NAME).result()
+
+
+def measure(setup: BenchSetup, processes: Sequence[BenchProcess]) -> dict[str, Any]:
+    """Send the campaign that was loaded, with these processes; return its rates."""
     rt = Runtime(setup.settings())
     try:
-        with workers(setup, plan.children) as running:
-            result |= _send(rt, find(rt, ACCOUNT, "bench").id, [*running, *simulators])
-        if plan.campaign_pauses:
-            result["pauses"] = measure_pauses(setup, plan, rt)
+        return _send(rt, find(rt, ACCOUNT, _NAME).id, processes)
     finally:
         rt.close()
-    return result
 
 
 def _send(rt: Runtime, campaign: UUID, processes: Sequence[BenchProcess]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pipeline.stages.admin.audit import audit
 from workers.lab.bench import apis, campaign_run, ceiling, clock, end_to_end, otp_latency
 from workers.lab.bench.bench_processes import BenchProcess, simulator, workers
 from workers.lab.bench.bench_producers import producers
+from workers.lab.bench.campaign_pauses import measure_pauses
 from workers.lab.bench.plan import BenchPlan
 from workers.lab.bench.setup import BULK, BenchSetup, setup, value
 
@@ -32,11 +33,11 @@ def run(plan: BenchPlan, on_start: Callable[[str], object] = lambda _: None) -> 
             on_start("ceiling")
             result["ceiling"] = ceiling.measure(made, plan)
             result["road"]["share_of_ceiling"] = _shares(result)
-        if {"lane", "doors"} & set(plan.parts):
+        if {"lane", "doors", "campaign"} & set(plan.parts):
             _beside_workers(made, plan, simulators, result, on_start)
-        if "campaign" in plan.parts:
-            on_start("campaign")
-            result["campaign"] = campaign_run.measure(made, plan, simulators)
+        if "campaign" in plan.parts and plan.campaign_pauses:
+            on_start("pauses of a campaign")
+            result["campaign"]["pauses"] = measure_pauses(made, plan)
         result["audit"] = _audit(made)
         if "clock" in plan.parts:
             on_start("clock")
@@ -52,12 +53,18 @@ def _beside_workers(
     on_start: Callable[[str], object],
 ) -> None:
     """Measure the parts that share the same workers and producers."""
+    if "campaign" in plan.parts:
+        on_start("a campaign's file")
+        result["campaign"] = campaign_run.load(made, plan)
     with workers(made, plan.children) as running, producers(2) as pool:
         processes = [*running, *simulators]
         for name, part in (("lane", otp_latency.measure), ("doors", apis.measure)):
             if name in plan.parts:
                 on_start(name)
                 result[name] = part(made, plan, processes, pool)
+        if "campaign" in plan.parts:
+            on_start("campaign")
+            result["campaign"] |= campaign_run.measure(made, processes)
 
 
 def _carriers(made: BenchSetup, plan: BenchPlan, stack: ExitStack) -> list[BenchProcess]:
