@@ -26,7 +26,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema import audit_tables, campaign_tables, count_tables, key_tables, money_tables, search_tables, user_tables
+from schema import (
+    audit_tables,
+    campaign_tables,
+    count_tables,
+    key_tables,
+    message_job_tables,
+    money_tables,
+    search_tables,
+    user_tables,
+)
 from schema.columns import NOW as _NOW
 from schema.columns import instant as _instant
 from schema.columns import metadata
@@ -62,6 +71,7 @@ __all__ = [
     "campaign_tables",
     "count_tables",
     "key_tables",
+    "message_job_tables",
     "metadata",
     "money_tables",
     "search_tables",

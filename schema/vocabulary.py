@@ -1,4 +1,4 @@
-"""All closed sets of words (enumerations) of the product; some are in `routing`, `access`, `counter`, `error_codes`."""
+"""All closed sets of words (enumerations) of the product; some are in other modules, named below."""
 
 from enum import StrEnum
 
@@ -8,6 +8,9 @@ from schema.access import Right as Right  # noqa: PLC0414
 from schema.access import Role as Role  # noqa: PLC0414
 from schema.counter import Counter as Counter  # noqa: PLC0414
 from schema.error_codes import Code as Code  # noqa: PLC0414 - also found here
+from schema.message_job import MessageJobResult as MessageJobResult  # noqa: PLC0414
+from schema.message_job import MessageJobState as MessageJobState  # noqa: PLC0414
+from schema.message_job import MessageOperation as MessageOperation  # noqa: PLC0414
 
 
 class Status(StrEnum):

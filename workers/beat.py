@@ -26,6 +26,7 @@ SCHEDULE: dict[str, PeriodicTask] = {
     "sweep": _every(5, "sms.sweep"),
     "index": _every(2, "sms.index"),
     "resend": _every(2, "sms.resend"),
+    "message_jobs": _every(2, "sms.message_jobs"),
     "inbound": _every(2, "sms.inbound"),
     "receipt_latency": _every(60, "sms.receipt_latency"),
     "maintenance": _every(3600, "sms.maintenance", MAINTENANCE),

@@ -142,6 +142,12 @@ def resend_lost() -> None:
     publish(wiring.resend_lost(runtime()))
 
 
+@app.task(name="sms.message_jobs")
+def advance_message_jobs() -> None:
+    """Work off actions on all messages that a search found."""
+    publish(wiring.advance_message_jobs(runtime()))
+
+
 @app.task(name="sms.query")
 def ask_carrier(carrier: str, messages: list[str]) -> None:
     """Query a carrier for the status of messages with an unknown outcome."""

@@ -27,6 +27,7 @@ from pipeline.stages.api.take_rate_limits import Refused, rate_limit
 from pipeline.stages.api.verification import open_challenges
 from pipeline.stages.bill import bill, bill_all
 from pipeline.stages.campaigns.end_batches import end_aborted
+from pipeline.stages.cancel import cancel_portion
 from pipeline.stages.carrier_placement import placement
 from pipeline.stages.deliver import deliver, recover
 from pipeline.stages.fold_counts import PORTION as FOLDED_AT_ONCE
@@ -37,7 +38,7 @@ from pipeline.stages.ingest import ingest
 from pipeline.stages.poison_orders import POISON, count_redelivery
 from pipeline.stages.promote import PORTION as PROMOTED_AT_ONCE
 from pipeline.stages.promote import promote
-from pipeline.stages.resend import resend_due
+from pipeline.stages.resend import resend_due, resend_portion
 from pipeline.stages.segment import segment
 from pipeline.stages.settle import PORTION as SETTLED_AT_ONCE
 from pipeline.stages.settle import settle, settle_on_arrival
@@ -236,6 +237,18 @@ def resend_lost(rt: Runtime) -> list[TaskCall]:
     """Resend messages that carriers lost, or may have lost; return the calls that deliver, and query carriers."""
     found = resend_due(rt)
     return [*deliver_calls(rt, found.hints), *query_calls(rt, found.asks)]
+
+
+def advance_message_jobs(rt: Runtime) -> Iterator[TaskCall]:
+    """Work off message jobs; yield the calls that deliver what each portion resent, after its commit."""
+    for _ in range(_ROUNDS):
+        if not cancel_portion(rt):
+            break
+    for _ in range(_ROUNDS):
+        resent = resend_portion(rt)
+        yield from deliver_calls(rt, resent.hints)
+        if not resent.count:
+            break
 
 
 def handle_inbound(rt: Runtime) -> list[TaskCall]:

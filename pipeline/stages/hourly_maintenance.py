@@ -16,6 +16,7 @@ from pipeline.store import (
     events,
     idempotency_keys,
     login_links,
+    message_jobs,
     message_parts,
     partitions,
     requests,
@@ -34,6 +35,8 @@ CHALLENGE_DAYS = 7
 
 #: retention in days of the parts of long messages, to which receipts are matched
 PART_DAYS = 14
+#: retention in days of message jobs with their results
+JOB_DAYS = 30
 #: sessions of users deleted in one run
 SESSIONS = 10_000
 #: partitions of campaigns' rows looked at in one run
@@ -59,6 +62,7 @@ def maintain(rt: Runtime) -> list[str]:
         dead_letters.prune(conn, rt.now() - timedelta(days=rt.settings.dead_letter_days))
         user_sessions.prune(conn, rt.now(), SESSIONS)
         login_links.prune(conn, rt.now())
+        message_jobs.prune(conn, rt.now() - timedelta(days=JOB_DAYS))
         audit_log.prune(conn, rt.now() - timedelta(days=rt.settings.audit_log_days))
         status_counts.prune(conn, rt.now() - timedelta(days=rt.settings.count_minutes_days))
         inbound.prune(conn, rt.now() - timedelta(days=rt.settings.inbound_days))

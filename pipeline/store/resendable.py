@@ -34,6 +34,8 @@ class ResendableMessage:
     tried: tuple[str, ...]
     #: its text is not redacted
     is_whole: bool
+    #: a carrier is known to have accepted it; False: one may have
+    is_accepted: bool
     #: why a resend is held: its account is suspended, or its campaign paused; None: it may go
     held: HoldReason | None = None
     #: its campaign
@@ -42,9 +44,9 @@ class ResendableMessage:
     is_over: bool = False
 
 
-_SENT = f"""
+_SEEN = f"""
 SELECT m.id, m.account_id, b.class AS message_class, b.valid_until, m.phone, m.country, m.sender, m.encoding,
-       m.segments, a.tries, a.takers - 1 AS resends, a.tried,
+       m.segments, a.tries, a.takers - 1 AS resends, a.tried, a.is_accepted,
        b.class <> 'otp' OR m.body <> repeat('*', length(m.body)) AS is_whole,
        CASE WHEN account.state <> 'active' THEN 'account' WHEN {STOPPED} THEN 'campaign' END AS held, b.campaign_id,
        coalesce((SELECT state FROM campaigns WHERE id = b.campaign_id) = 'aborted', false) AS is_over
@@ -53,12 +55,14 @@ JOIN batches AS b ON b.id = m.batch_id
 JOIN accounts AS account ON account.id = m.account_id
 CROSS JOIN LATERAL (
     SELECT max(n) AS tries, count(DISTINCT carrier) FILTER (WHERE outcome IN ('accepted', 'unknown')) AS takers,
-           array_agg(carrier ORDER BY n) AS tried
+           array_agg(carrier ORDER BY n) AS tried,
+           coalesce(bool_or('accepted' IN (outcome, late_outcome)), false) AS is_accepted
     FROM provider_attempts AS a WHERE a.message_id = m.id
 ) AS a
 WHERE m.id = ANY(%(ids)b) AND m.status = 'sent' AND NOT b.test AND (b.resend_reason IS NULL OR b.status = 'done')
-ORDER BY m.id FOR UPDATE OF m
+ORDER BY m.id
 """
+_SENT = f"{_SEEN}FOR UPDATE OF m"
 
 
 def of(conn: Connection, ids: Sequence[UUID]) -> list[ResendableMessage]:
@@ -66,6 +70,11 @@ def of(conn: Connection, ids: Sequence[UUID]) -> list[ResendableMessage]:
     if not ids:
         return []
     return [_sent(row) for row in conn.exec_driver_sql(_SENT, {"ids": list(ids)})]
+
+
+def seen(conn: Connection, ids: Sequence[UUID]) -> list[ResendableMessage]:
+    """Return the same without locking anything, for those who only look."""
+    return [_sent(row) for row in conn.exec_driver_sql(_SEEN, {"ids": list(ids)})] if ids else []
 
 
 def _sent(row: Row[Any]) -> ResendableMessage:
@@ -83,6 +92,7 @@ def _sent(row: Row[Any]) -> ResendableMessage:
         resends=row.resends,
         tried=tuple(row.tried),
         is_whole=row.is_whole,
+        is_accepted=row.is_accepted,
         held=row.held and HoldReason(row.held),
         campaign=row.campaign_id,
         is_over=row.is_over,

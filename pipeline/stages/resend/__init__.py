@@ -2,5 +2,13 @@
 
 from pipeline.stages.resend.candidates import ResendResult, resend_due
 from pipeline.stages.resend.carrier_answers import query_carrier, store_answers
+from pipeline.stages.resend.on_request import obstacles, resend_portion
 
-__all__ = ["ResendResult", "query_carrier", "resend_due", "store_answers"]
+__all__ = [
+    "ResendResult",
+    "obstacles",
+    "query_carrier",
+    "resend_due",
+    "resend_portion",
+    "store_answers",
+]

@@ -16,7 +16,7 @@ from pipeline.transitions import successor_batches
 from pipeline.transitions.successor_batches import successor
 from schema.message import Hint
 from schema.message_class import MessageClass
-from schema.vocabulary import ResendReason
+from schema.vocabulary import MessageJobResult, ResendReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
     they are not resent. Those of an aborted campaign are not resent at all.
     """
     now = batches.clock(conn)
-    able = [each for each in those if _may_be_resent(each, why, now, rt.settings.resends)]
+    able = [each for each in those if obstacle(each, why, now, rt.settings.resends) is None]
     next_carrier: _Members = defaultdict(list)
     choices: dict[int, RouteChoice] = {}
     if able and why is not ResendReason.REPEAT:
@@ -68,12 +68,23 @@ def resend(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage], wh
     return Resent(hints, [each for each in those if each.id not in taken])
 
 
-def _may_be_resent(message: ResendableMessage, why: ResendReason, now: datetime, most: int) -> bool:
-    if message.is_over or not message.is_whole or message.valid_until <= now:
-        return False
-    if message.held and why is not ResendReason.UNDELIVERED:
-        return False
-    return why is ResendReason.REPEAT or message.resends < most
+def obstacle(message: ResendableMessage, why: ResendReason, now: datetime, most: int) -> MessageJobResult | None:
+    """Return why a message may not be resent, whatever carriers there are; None: it may. `most`: number of resends."""
+    if message.valid_until <= now:
+        return MessageJobResult.EXPIRED
+    if not message.is_whole:
+        return MessageJobResult.REDACTED
+    if message.is_over or (message.held and why is not ResendReason.UNDELIVERED):
+        return MessageJobResult.HELD
+    if why is not ResendReason.REPEAT and message.resends >= most:
+        return MessageJobResult.RESENT_BEFORE
+    return None
+
+
+def without_carrier(rt: Runtime, conn: Connection, those: Sequence[ResendableMessage]) -> set[UUID]:
+    """Return those of the messages that no carrier would take now beside the tried ones; nothing is written."""
+    choices = routing_snapshot.choices(conn, rt.snapshots, {each.account for each in those}, rt.unhealthy())
+    return {each.id for each in those if _choose(rt, each, choices[each.account])[0] is None}
 
 
 def _choose(rt: Runtime, message: ResendableMessage, choice: RouteChoice | None) -> tuple[str | None, set[str]]:

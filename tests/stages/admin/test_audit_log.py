@@ -54,6 +54,7 @@ UNAUDITED = {
         "status_counts_by_minute", "template_versions", "unindexed_requests",
     },
     "sessions of users, and links to begin one, whose beginning and end is entered": {"login_links", "user_sessions"},
+    "actions on many messages, whose creation is entered": {"message_job_items", "message_jobs"},
     "itself": {"audit_log"},
 }  # fmt: skip
 

@@ -8,40 +8,25 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from pipeline.errors import InvalidInput, NotFound
+from pipeline.errors import Conflict, InvalidInput, NotFound
 from pipeline.stages.admin.account_names import account_names
 from pipeline.stages.admin.explain_route import explain
-from pipeline.stages.admin.find_messages import e164, find_messages
+from pipeline.stages.admin.find_messages import find_messages
+from pipeline.stages.admin.message_jobs import create_job
 from pipeline.stages.admin.message_story import MessageStory, note_revealed, story_of
 from pipeline.stages.admin.operator_reports import RequestResult, report_of
-from pipeline.stages.api.account_messages import MessageFilter, list_page
+from pipeline.stages.api.account_messages import list_page
 from pipeline.stages.campaigns.results import masked_number
 from pipeline.stages.cancel import cancel
-from schema.vocabulary import Right, Status
+from pipeline.stages.resend import obstacles
+from schema.vocabulary import MessageOperation, Right, Status
 from workers.cli.terminal.route_view import WHY
+from workers.console import message_search
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
+from workers.console.message_search import MessageSearch
 
 #: messages on a page
 _PAGE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """What the form of the search says."""
-
-    words: str
-    country: str
-    account: str
-    status: str
-    sender: str
-    since: str
-    until: str
-    is_test: bool
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether nothing is sought."""
-        return not (self.words or self.account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +42,9 @@ class _Page:
 
 
 def _search(asked: ConsoleRequest) -> Response:
-    get = asked.query.get
-    sought = _Search(
-        words=get("q", "").strip(),
-        country=get("country", "").strip().upper(),
-        account=asked.account or get("account", "").strip(),
-        status=get("status", ""),
-        sender=get("sender", "").strip(),
-        since=get("since", ""),
-        until=get("until", ""),
-        is_test="test" in asked.query,
-    )
+    sought = message_search.of_query(asked)
+    if message_search.is_number(sought.words):  # a link of an earlier version, or typed
+        return asked.redirect("/messages", **message_search.query_of(asked, asked.query))
     problem, found = "", None
     if (id_ := _id(sought.words)) is not None:
         return _go_to(asked, id_)
@@ -85,7 +62,15 @@ def _search(asked: ConsoleRequest) -> Response:
         statuses=list(Status),
         accounts=[asked.account] if asked.account else list(account_names(asked.rt)),
         next_page=_next_page(asked, found),
+        job_query=urlencode(message_search.query_of(asked, asked.query)),
+        **_rights(asked),
     )
+
+
+def _seek(asked: ConsoleRequest) -> Response:
+    """Lead from the form of the search to its results, at an address without the number."""
+    given = {name: asked.text(name) for name in message_search.FIELDS}
+    return asked.redirect("/messages", **message_search.query_of(asked, given))
 
 
 def _next_page(asked: ConsoleRequest, found: _Page | None) -> str:
@@ -94,23 +79,11 @@ def _next_page(asked: ConsoleRequest, found: _Page | None) -> str:
     return "/messages?" + urlencode({**asked.query, "before": found.cursor})
 
 
-def _found(asked: ConsoleRequest, sought: _Search) -> _Page:
-    number = sought.words if _is_number(sought.words) else None
-    correlation_id = sought.words if sought.words and number is None else None
-    since, until = asked.moment("since", sought.since), asked.moment("until", sought.until)
+def _found(asked: ConsoleRequest, sought: MessageSearch) -> _Page:
     before = _id(asked.query.get("before", ""))
     if not sought.account:
-        return _everywhere(asked, sought, number, correlation_id, since, before)
-    wanted = MessageFilter(
-        account=_account_id(asked, sought.account),
-        test=sought.is_test,
-        status=Status(sought.status) if sought.status in set(Status) else None,
-        sender=sought.sender or None,
-        phone=e164(number, sought.country or None) if number else None,
-        correlation_id=correlation_id,
-        since=since,
-        until=until,
-    )
+        return _everywhere(asked, sought, before)
+    wanted = message_search.filter_of(asked, sought)
     page = list_page(asked.rt, wanted, before.hex if before else None, _PAGE)
     rows = [
         {
@@ -129,20 +102,13 @@ def _found(asked: ConsoleRequest, sought: _Search) -> _Page:
     return _Page(rows, page.cursor or "", page.complete_from, page.complete_until)
 
 
-def _everywhere(
-    asked: ConsoleRequest,
-    sought: _Search,
-    number: str | None,
-    correlation_id: str | None,
-    since: datetime | None,
-    before: UUID | None,
-) -> _Page:
+def _everywhere(asked: ConsoleRequest, sought: MessageSearch, before: UUID | None) -> _Page:
     found = find_messages(
         asked.rt,
-        to=number,
+        to=sought.number or None,
         country=sought.country or None,
-        correlation_id=correlation_id,
-        since=since,
+        correlation_id=sought.words or None,
+        since=asked.moment("since", sought.since),
         before=before,
         limit=_PAGE,
     )
@@ -153,17 +119,6 @@ def _everywhere(
 def _accepted_at(message: UUID) -> datetime:
     """Return the time in a message's id (RFC 9562, 5.7)."""
     return datetime.fromtimestamp((message.int >> 80) / 1000, UTC)
-
-
-def _account_id(asked: ConsoleRequest, name: str) -> int:
-    if (found := account_names(asked.rt).get(name)) is None:
-        raise NotFound(f"there is no account {name!r}")
-    return found
-
-
-def _is_number(words: str) -> bool:
-    digits = words.lstrip("+").replace(" ", "").replace("-", "")
-    return digits.isdecimal() and len(digits) >= 6
 
 
 def _id(words: str) -> UUID | None:
@@ -201,9 +156,18 @@ def _reveal(asked: ConsoleRequest) -> Response:
 
 
 def _story_page(asked: ConsoleRequest, story: MessageStory, *, is_revealed: bool) -> Response:
-    routing = explain(asked.rt, story.message["id"]) if asked.may(Right.VIEW_OPERATIONS) else None
+    message, resend_obstacle = story.message, None
+    if may_be_asked := message["status"] == Status.SENT and not message["test"] and asked.may(Right.RESEND_MESSAGES):
+        resend_obstacle = obstacles(asked.rt, [message["id"]]).get(message["id"])
     return asked.page(
-        "message.html", story=story, routing=routing, is_revealed=is_revealed, route_losses=WHY, **_rights(asked)
+        "message.html",
+        story=story,
+        routing=explain(asked.rt, message["id"]) if asked.may(Right.VIEW_OPERATIONS) else None,
+        is_revealed=is_revealed,
+        route_losses=WHY,
+        is_resendable=may_be_asked and resend_obstacle is None,
+        resend_obstacle=resend_obstacle,
+        **_rights(asked),
     )
 
 
@@ -211,6 +175,7 @@ def _rights(asked: ConsoleRequest) -> dict[str, Any]:
     return {
         "may_reveal": asked.may(Right.REVEAL_NUMBERS),
         "may_cancel": asked.may(Right.CANCEL_MESSAGES),
+        "may_resend": asked.may(Right.RESEND_MESSAGES),
         "may_view_operations": asked.may(Right.VIEW_OPERATIONS),
     }
 
@@ -220,6 +185,16 @@ def _cancel(asked: ConsoleRequest) -> Response:
     done = cancel(asked.rt, story.message["account_id"], [story.message["id"]])
     notice = "The message is cancelled; its money is released." if done.cancelled else "It was too late to cancel it."
     return asked.redirect(f"/messages/{story.message['id']}", notice=notice)
+
+
+def _resend(asked: ConsoleRequest) -> Response:
+    """Make a job of the message: the clock's process, which may publish, resends it within seconds."""
+    message = _story(asked).message
+    if why := obstacles(asked.rt, [message["id"]]).get(message["id"]):
+        raise Conflict(f"this message is not resent: {why.replace('_', ' ')}")
+    job, search = asked.rt.new_ids(), {"message": str(message["id"])}
+    create_job(asked.rt, job, MessageOperation.RESEND, message["account"], [message["id"]], search=search, skipped={})
+    return asked.redirect(f"/message-jobs/{job}")
 
 
 def _show_request(asked: ConsoleRequest) -> Response:
@@ -233,6 +208,8 @@ ROUTES = (
     ConsoleRoute("GET", "/messages", _search, Right.VIEW),
     ConsoleRoute("GET", "/messages/{id}", _show, Right.VIEW),
     ConsoleRoute("POST", "/messages/{id}/reveal", _reveal, Right.REVEAL_NUMBERS),
+    ConsoleRoute("POST", "/messages", _seek, Right.VIEW),
+    ConsoleRoute("POST", "/messages/{id}/resend", _resend, Right.RESEND_MESSAGES),
     ConsoleRoute("POST", "/messages/{id}/cancel", _cancel, Right.CANCEL_MESSAGES),
     ConsoleRoute("GET", "/requests/{id}", _show_request, Right.VIEW),
 )
