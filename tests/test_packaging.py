@@ -126,7 +126,7 @@ def test_every_imported_distribution_is_declared_in_setup_cfg(setup: configparse
         canonicalize_name(requirement.name)
         for text in (
             setup["options"]["install_requires"],
-            *map(setup["options.extras_require"].get, ("embedded", "sentry")),
+            *(setup["options.extras_require"][extra] for extra in ("embedded", "sentry")),
         )
         for requirement in wanted(text)
     }

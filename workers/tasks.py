@@ -142,7 +142,7 @@ def resend_lost() -> None:
     publish(wiring.resend_lost(runtime()))
 
 
-@app.task(name="sms.message_jobs")
+@app.task(name="sms.message_jobs", send_events=False)
 def advance_message_jobs() -> None:
     """Work off actions on all messages that a search found."""
     publish(wiring.advance_message_jobs(runtime()))

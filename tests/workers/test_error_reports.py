@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.packages import ROOT
+from tests.forked_processes import ROOT
 
 SECRET = "+2348012345678"
 #: a process of ours that logs an error of ours, an exception with data in it and a library's line with arguments

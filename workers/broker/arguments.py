@@ -82,6 +82,7 @@ TAKES: dict[str, Callable[[Args], bool]] = {
     "sms.promote": _nothing,
     "sms.settle": _nothing,
     "sms.resend": _nothing,
+    "sms.message_jobs": _nothing,
     "sms.receipt_latency": _nothing,
     "sms.inbound": _nothing,
     "sms.sweep": _nothing,

@@ -26,7 +26,7 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class MessageSearch:
+class MessageSearchFields:
     """What is searched."""
 
     #: a correlation id, or an id
@@ -67,18 +67,18 @@ class MessageSearch:
         return {name: value for name, value in named.items() if value}
 
 
-def of_query(asked: ConsoleRequest) -> MessageSearch:
+def of_query(asked: ConsoleRequest) -> MessageSearchFields:
     """Return what the address searches; NotFound: its number was encrypted by another secret key."""
     return of_fields(asked, asked.query)
 
 
-def of_fields(asked: ConsoleRequest, given: Mapping[str, str]) -> MessageSearch:
+def of_fields(asked: ConsoleRequest, given: Mapping[str, str]) -> MessageSearchFields:
     """Return what these fields search; NotFound as in `of_query`."""
 
     def text(name: str) -> str:
         return given.get(name, "").strip()
 
-    return MessageSearch(
+    return MessageSearchFields(
         words=text("q"),
         number=_opened(asked, text("to")),
         token=text("to"),
@@ -107,7 +107,7 @@ def is_number(words: str) -> bool:
     return digits.isdecimal() and len(digits) >= _DIGITS
 
 
-def filter_of(asked: ConsoleRequest, sought: MessageSearch) -> MessageFilter:
+def filter_of(asked: ConsoleRequest, sought: MessageSearchFields) -> MessageFilter:
     """Return the filter of a search within an account; InvalidInput, NotFound."""
     if (account := account_names(asked.rt).get(sought.account)) is None:
         raise NotFound(f"there is no account {sought.account!r}")

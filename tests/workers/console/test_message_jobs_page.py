@@ -84,20 +84,20 @@ def test_who_may_not_cancel_one_message_may_not_cancel_all(console: Console, sam
 
 def test_a_user_of_an_account_acts_on_his_accounts_messages_only(console: Console, sam: str) -> None:
     _schedule(console, "Scope", NUMBER)
-    own, stranger = (
+    own, outsider = (
         console.visitor(console.add_user(f"sue-{account}", Role.SUPPORT, account=account))
         for account in ("acme", "zenith")
     )
     fields = _preview(own, "cancel", "sender=Scope")
-    theirs = _preview(stranger, "cancel", "account=acme&sender=Scope")
+    theirs = _preview(outsider, "cancel", "account=acme&sender=Scope")
 
     job = own.post("/message-jobs", None, **fields).headers["location"]
 
     assert theirs == {}
-    assert stranger.post("/message-jobs", None, **fields).status == 422
-    assert [own.get(job).status, stranger.get(job).status, stranger.get(f"{job}/results.csv").status] == [200, 404, 404]
+    assert outsider.post("/message-jobs", None, **fields).status == 422
+    assert [own.get(job).status, outsider.get(job).status, outsider.get(f"{job}/results.csv").status] == [200, 404, 404]
     assert job in own.get("/message-jobs").text
-    assert job not in stranger.get("/message-jobs").text
+    assert job not in outsider.get("/message-jobs").text
     _work(console)
 
 

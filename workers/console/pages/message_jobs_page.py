@@ -89,7 +89,7 @@ def _operation(asked: ConsoleRequest, word: str) -> MessageOperation:
 
 
 def _select(
-    asked: ConsoleRequest, operation: MessageOperation, sought: message_search.MessageSearch, cursor: str | None
+    asked: ConsoleRequest, operation: MessageOperation, sought: message_search.MessageSearchFields, cursor: str | None
 ) -> JobSelection:
     if not sought.account:
         raise InvalidInput("choose an account: one action takes messages of one account")

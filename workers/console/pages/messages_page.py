@@ -23,7 +23,7 @@ from schema.vocabulary import MessageOperation, Right, Status
 from workers.cli.terminal.route_view import WHY
 from workers.console import message_search
 from workers.console.console_routes import ConsoleRequest, ConsoleRoute
-from workers.console.message_search import MessageSearch
+from workers.console.message_search import MessageSearchFields
 
 #: messages on a page
 _PAGE = 50
@@ -79,7 +79,7 @@ def _next_page(asked: ConsoleRequest, found: _Page | None) -> str:
     return "/messages?" + urlencode({**asked.query, "before": found.cursor})
 
 
-def _found(asked: ConsoleRequest, sought: MessageSearch) -> _Page:
+def _found(asked: ConsoleRequest, sought: MessageSearchFields) -> _Page:
     before = _id(asked.query.get("before", ""))
     if not sought.account:
         return _everywhere(asked, sought, before)
@@ -102,7 +102,7 @@ def _found(asked: ConsoleRequest, sought: MessageSearch) -> _Page:
     return _Page(rows, page.cursor or "", page.complete_from, page.complete_until)
 
 
-def _everywhere(asked: ConsoleRequest, sought: MessageSearch, before: UUID | None) -> _Page:
+def _everywhere(asked: ConsoleRequest, sought: MessageSearchFields, before: UUID | None) -> _Page:
     found = find_messages(
         asked.rt,
         to=sought.number or None,

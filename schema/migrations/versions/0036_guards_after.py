@@ -6,8 +6,8 @@ PostgreSQL locks every row that a BEFORE trigger of its table might change, even
 
 from alembic import op
 
-revision: str = "0037"
-down_revision: str | None = "0033"
+revision: str = "0036"
+down_revision: str | None = "0035"
 
 _MOVES = """
 CREATE TRIGGER message_moves {when} UPDATE OF status ON messages FOR EACH ROW
