@@ -172,6 +172,7 @@ def test_the_example_env_file_names_every_setting_of_the_compose_files_and_no_se
         "POSTROAD_GRAFANA_PASSWORD",
         "POSTROAD_SECRET_KEY",
         "POSTROAD_SECRET_KEY_OLD",
+        "POSTROAD_SENTRY_DSN",
         *("POSTROAD_ALERT_EMAIL_TO", "POSTROAD_ALERT_EMAIL_FROM", "POSTROAD_SMTP_URL"),
     }
 

@@ -251,7 +251,8 @@ class Eyes:
 @pytest.fixture
 def eyes(chromium: Browser) -> Iterator[Eyes]:
     """Yield a new browser profile that is looked through."""
-    context = chromium.new_context(locale="en-GB", timezone_id="Europe/Berlin")
+    # without transitions: in the midst of one a colour has too little contrast
+    context = chromium.new_context(locale="en-GB", timezone_id="Europe/Berlin", reduced_motion="reduce")
     context.set_default_timeout(60_000)
     yield Eyes(context)
     context.close()
