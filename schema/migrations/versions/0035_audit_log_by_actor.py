@@ -9,7 +9,7 @@ down_revision: str | None = "0034"
 
 def upgrade() -> None:
     """Apply."""
-    op.create_index(op.f("audit_log_actor_at_idx"), "audit_log", ["actor", "at"])
+    op.create_index(op.f("audit_log_actor_at"), "audit_log", ["actor", "at"])
     op.create_index(
         "audit_log_claimed", "audit_log", ["claimed", "at"], postgresql_where=sa.text("claimed IS NOT NULL")
     )
@@ -18,4 +18,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.drop_index("audit_log_claimed", "audit_log")
-    op.drop_index(op.f("audit_log_actor_at_idx"), "audit_log")
+    op.drop_index(op.f("audit_log_actor_at"), "audit_log")

@@ -197,6 +197,8 @@ def _calls(history: History) -> dict[str, Callable[[], object]]:
 
     def load(path: str) -> None:
         answer = history.visitor.get(path.format(**history.known))
+        if answer.status == 303:  # a number is searched at an address that has it encrypted
+            answer = history.visitor.get(answer.headers["location"])
         assert answer.status == 200, answer.text
 
     return {path: partial(load, path) for path in PAGES} | {SCRAPE: lambda: read_snapshot(history.rt)}
