@@ -57,12 +57,17 @@ def _redacted(event: Any, process: str) -> Any:
     """Return what is sent of an event."""
     kept = _only(event, _EVENT) | {"tags": {"process": process}}
     if said := event.get("logentry"):
-        # the text with its values is sent of our own lines only: those of libraries may contain arguments
-        is_ours = str(event.get("logger", "")).partition(".")[0] in _OURS
-        kept["logentry"] = {"message": said.get("formatted" if is_ours else "message") or said.get("message")}
+        kept["logentry"] = {"message": _text(said, str(event.get("logger", "")))}
     if found := event.get("exception"):
         kept["exception"] = {"values": [_exception(each) for each in found.get("values") or ()]}
     return kept
+
+
+def _text(said: Mapping[str, Any], logger: str) -> str:
+    """Return our own line whole; of a library's the first line without its values, as these may be arguments."""
+    if logger.partition(".")[0] in _OURS:
+        return str(said.get("formatted") or said.get("message"))
+    return str(said.get("message")).partition("\n")[0]
 
 
 def _exception(found: Mapping[str, Any]) -> dict[str, Any]:

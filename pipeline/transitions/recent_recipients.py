@@ -1,5 +1,6 @@
-"""Recipients of a campaign who got a message of the account shortly before: they are left out when it is checked, and
-again as its rows become messages.
+"""Recipients of a campaign who got a message of the account shortly before: they are left out.
+
+When the campaign is checked, and once more as its rows become messages.
 """
 
 from collections.abc import Sequence

@@ -34,6 +34,8 @@ try:
 except DatabaseFault:
     own.exception("it failed")
 logging.getLogger("celery.app.trace").error("Task raised on %r", ["{SECRET}"])
+# as asyncio logs what nobody awaited
+logging.getLogger("asyncio").error("Task exception was never retrieved\\nfuture: ValueError('{SECRET}')")
 own.warning("this is no error")
 if "sentry_sdk" in sys.modules:
     import sentry_sdk
@@ -83,13 +85,14 @@ def test_errors_are_reported_with_their_places_and_without_any_data(environment:
 
     assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr
     assert SECRET not in json.dumps(events)
-    billed, failed, celery = sorted(events, key=lambda each: each["timestamp"])
+    billed, failed, celery, asyncio = sorted(events, key=lambda each: each["timestamp"])
     assert billed["logentry"] == {"message": "batch b-1 cannot be billed"}
     [raised] = billed["exception"]["values"]
     assert (raised["type"], raised.get("value")) == ("ValueError", None)
     assert raised["stacktrace"]["frames"][-1]["lineno"] == 10
     assert failed["exception"]["values"][0]["value"] == "database: UniqueViolation 23505"
     assert celery["logentry"] == {"message": "Task raised on %r"}
+    assert asyncio["logentry"] == {"message": "Task exception was never retrieved"}
     for event in events:
         assert event["tags"] == {"process": "worker"}
         assert event["release"].startswith("postroad@")

@@ -194,7 +194,8 @@ def _commit(
         now, clock = rt.now(), batches.clock(conn)
         recent: set[int] = set()
         if admission:
-            admission, recent = _sendable(rt, conn, campaign, admission, [row.time_zone for row in portion.rows])
+            zones = [row.time_zone for row in portion.rows]
+            admission, recent = _sendable(rt, conn, campaign, admission, zones, rt.common_time(clock))
         if locks and admission:
             wallet_ledger.funds(conn, campaign.account_id, ids.month(admission.first), lock=True)
         reserved = campaign_reservations.of(conn, id_) if campaign.reserve else None
@@ -214,13 +215,17 @@ def _commit(
 
 
 def _sendable(
-    rt: Runtime, conn: Connection, campaign: Campaign, admission: Admission, zones: Sequence[str | None]
+    rt: Runtime,
+    conn: Connection,
+    campaign: Campaign,
+    admission: Admission,
+    zones: Sequence[str | None],
+    now: datetime,
 ) -> tuple[Admission, set[int]]:
-    """Return the admission of those who may be sent to at their local hours, without those at the places returned too.
+    """Return the admission by the recipients' local hours, without those who got another message since the check.
 
-    These got another message of the account since the check.
+    And the places of these. `zones`: the recipients' time zones, in order.
     """
-    now = _now(rt, conn)
     if hours := hours_of(campaign):
         admission = within(admission, hours, now, zones)
     recent = recent_recipients.meanwhile(rt, conn, campaign, admission.drafts, now)

@@ -1,4 +1,4 @@
-"""Status changes of messages are checked after the update: before it, each row is locked first, at a third of its cost.
+"""Status changes of messages are checked after the update: before it, each row is locked first, at a tenth of its cost.
 
 PostgreSQL locks every row that a BEFORE trigger of its table might change, even where the trigger's condition is false:
 0.6 µs and 56 bytes of WAL for each update of a message.

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
@@ -149,25 +149,31 @@ class Console:
         return visitor
 
 
+@contextmanager
+def own_console(pair: development.EmbeddedServers, database_url: str, home: Path) -> Iterator[Runtime]:
+    """Have a console serve a database; yield its runtime, whose settings have its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    rt = Runtime(
+        Settings(
+            database_url=database_url,
+            broker_url=pair.broker_url,
+            home=home,
+            secret_key="s" * 40,
+            console_port=port,
+        )
+    )
+    with closing(rt), served(rt, listening):
+        yield rt
+
+
 @pytest.fixture(scope="module")
 def console(
     pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Console]:
     """Yield a running console, whose world the module's tests share."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    settings = Settings(
-        database_url=new_database(),
-        broker_url=pair.broker_url,
-        home=tmp_path_factory.mktemp("home"),
-        secret_key="s" * 40,
-        console_port=listening.getsockname()[1],
-    )
-    rt = Runtime(settings)
-    try:
-        with served(rt, listening):
-            yield Console(rt, settings.console_address)
-    finally:
-        rt.close()
+    with own_console(pair, new_database(), tmp_path_factory.mktemp("home")) as rt:
+        yield Console(rt, rt.settings.console_address)
 
 
 @contextmanager

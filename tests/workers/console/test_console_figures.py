@@ -3,7 +3,6 @@
 Sixty days: at two percent of 100,000 messages a day in the suite, at full size in `make soak`, which measures times.
 """
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from statistics import median
 import pytest
 
 from pipeline.runtime import Runtime
-from pipeline.settings import Settings
 from pipeline.stages.admin.metrics_snapshot import read_snapshot
 from schema.vocabulary import Role
 from tests import full_history
 from tests.databases import NewDatabase
 from tests.plans import blocks, executed, noted_statements, partitions_of, whole_reads
 from tests.soak import IS_SOAK, size
-from tests.workers.console.conftest import Console, Visitor, served
+from tests.workers.console.conftest import Console, Visitor, own_console
 from workers.lab.embedded import development
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -76,22 +74,10 @@ OF_ANY_DAY = Limits(blocks=2_000, partitions=DAYS + 10)
 def history(
     pair: development.EmbeddedServers, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[History]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    settings = Settings(
-        database_url=new_database(),
-        broker_url=pair.broker_url,
-        home=tmp_path_factory.mktemp("home"),
-        secret_key="s" * 40,
-        console_port=listening.getsockname()[1],
-    )
-    rt = Runtime(settings)
-    try:
+    with own_console(pair, new_database(), tmp_path_factory.mktemp("home")) as rt:
         full_history.fill(rt, DAYS, MESSAGES, ROWS)
-        with served(rt, listening):
-            console = Console(rt, settings.console_address, world=None)
-            yield History(rt, console.visitor(console.add_user("ada", Role.ADMIN)), _known(rt))
-    finally:
-        rt.close()
+        console = Console(rt, rt.settings.console_address)
+        yield History(rt, console.visitor(console.add_user("ada", Role.ADMIN)), _known(rt))
 
 
 def _known(rt: Runtime) -> dict[str, str]:
